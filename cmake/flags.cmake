@@ -1,0 +1,10 @@
+# What every target of this project is compiled with.
+add_library(tapegrad_flags INTERFACE)
+target_compile_options(tapegrad_flags INTERFACE
+  -Wall -Wextra -Wpedantic -Wshadow -Wconversion
+  -ffp-contract=off)                # the same bits from every compiler and instruction set
+if(TAPEGRAD_SANITIZE)
+  target_compile_options(tapegrad_flags INTERFACE
+    -fsanitize=${TAPEGRAD_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
+  target_link_options(tapegrad_flags INTERFACE -fsanitize=${TAPEGRAD_SANITIZE})
+endif()

@@ -1,0 +1,219 @@
+#include "tensor/kernels.h"
+
+#include <algorithm>
+
+namespace tapegrad::kernels {
+namespace {
+
+template <Scalar T>
+const Loops<T>& best_loops() {
+#ifdef TAPEGRAD_MULTIVERSION
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
+      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512cd")) {
+    return v4::loops<T>();
+  }
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+      __builtin_cpu_supports("bmi2")) {
+    return v3::loops<T>();
+  }
+#endif
+  return baseline::loops<T>();
+}
+
+// The steps by which an index of `from`, broadcast to `to`, moves along each axis of `to`: 0 where
+// it repeats.
+struct BroadcastSteps {
+  BroadcastSteps(const Shape& from, const Shape& to) {
+    assert(broadcasts_to(from, to));
+    Index step = 1;
+    for (int i = 1; i <= from.rank(); ++i) {
+      const Index n = from[from.rank() - i];
+      steps[to.rank() - i] = n == 1 ? 0 : step;
+      step *= n;
+    }
+  }
+  Index steps[Shape::max_rank] = {};
+};
+
+// Calls row(offset of the row in `small`, offset of the row in `large`, length, step in `small`)
+// for every last-axis row of `large`.
+template <class F>
+void for_each_row(const Shape& small, const Shape& large, F row) {
+  if (large.size() == 0) return;
+  const BroadcastSteps small_steps(small, large);
+  const int last = large.rank() - 1;
+  if (last < 0) return row(Index{0}, Index{0}, Index{1}, Index{0});
+  const Index length = large[last];
+  Index at[Shape::max_rank] = {};
+  Index offset = 0;
+  for (Index start = 0; start < large.size(); start += length) {
+    row(offset, start, length, small_steps.steps[last]);
+    for (int axis = last - 1; axis >= 0; --axis) {
+      offset += small_steps.steps[axis];
+      if (++at[axis] < large[axis]) break;
+      offset -= small_steps.steps[axis] * large[axis];
+      at[axis] = 0;
+    }
+  }
+}
+
+// A shape seen from one axis: [outer, n, inner].
+struct AxisSplit {
+  AxisSplit(const Shape& shape, int axis) : n(shape[axis]) {
+    for (int i = 0; i < axis; ++i) outer *= shape[i];
+    for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
+  }
+  Index outer = 1;
+  Index n;
+  Index inner = 1;
+};
+
+struct Rows {
+  explicit Rows(const Shape& shape)
+      : cols(shape[shape.rank() - 1]), rows(cols == 0 ? 0 : shape.size() / cols) {}
+  Index cols;
+  Index rows;
+};
+
+}  // namespace
+
+template <Scalar T>
+const Loops<T>& loops() {
+  static const Loops<T>& best = best_loops<T>();
+  return best;
+}
+
+template <Scalar T>
+void fill(T k, const Target<T>& out) {
+  if (out.fresh) {
+    std::fill(out.to.begin(), out.to.end(), k);
+  } else {
+    for (T& x : out.to) x += k;
+  }
+}
+
+template <Scalar T>
+void broadcast(View<const T> x, Target<T> out) {
+  for_each_row(x.shape(), out.to.shape(), [&](Index from, Index to, Index n, Index step) {
+    const T* source = x.data() + from;
+    T* row = out.to.data() + to;
+    if (step == 1) {
+      loops<T>().copy(n, source, row, out.fresh);
+    } else {
+      fill<T>(*source, {View<T>(row, {n}), out.fresh});
+    }
+  });
+}
+
+template <Scalar T>
+void reduce_to(View<const T> x, Target<T> out) {
+  if (out.fresh) std::fill(out.to.begin(), out.to.end(), T(0));
+  for_each_row(out.to.shape(), x.shape(), [&](Index to, Index from, Index n, Index step) {
+    const T* row = x.data() + from;
+    T* sums = out.to.data() + to;
+    if (step == 1) {
+      loops<T>().copy(n, row, sums, false);
+    } else {
+      *sums += loops<T>().sum(n, row);
+    }
+  });
+}
+
+template <Scalar T>
+void transpose(View<const T> x, Target<T> out) {
+  const Index rows = x.shape()[0];
+  const Index cols = x.shape()[1];
+  assert(out.to.shape() == (Shape{cols, rows}));
+  constexpr Index tile = 16;  // so that a tile's lines of both matrices stay in the first cache
+  for (Index i0 = 0; i0 < rows; i0 += tile) {
+    for (Index j0 = 0; j0 < cols; j0 += tile) {
+      for (Index i = i0; i < std::min(i0 + tile, rows); ++i) {
+        for (Index j = j0; j < std::min(j0 + tile, cols); ++j) {
+          T& to = out.to.data()[j * rows + i];
+          const T value = x.data()[i * cols + j];
+          to = out.fresh ? value : to + value;
+        }
+      }
+    }
+  }
+}
+
+template <Scalar T>
+void sum_axis(View<const T> x, int axis, Target<T> out) {
+  const AxisSplit split(x.shape(), axis);
+  assert(out.to.size() == split.outer * split.inner);
+  if (split.inner == 1) {
+    loops<T>().row_sums(split.outer, split.n, x.data(), out.to.data(), out.fresh);
+    return;
+  }
+  for (Index o = 0; o < split.outer; ++o) {
+    loops<T>().column_sums(split.n, split.inner, x.data() + o * split.n * split.inner,
+                           out.to.data() + o * split.inner, out.fresh);
+  }
+}
+
+template <Scalar T>
+void repeat_axis(View<const T> x, int axis, Target<T> out) {
+  const AxisSplit split(out.to.shape(), axis);
+  assert(x.size() == split.outer * split.inner);
+  if (split.inner == 1) {
+    loops<T>().repeat_columns(split.outer, split.n, x.data(), out.to.data(), out.fresh);
+    return;
+  }
+  for (Index o = 0; o < split.outer; ++o) {
+    for (Index i = 0; i < split.n; ++i) {
+      loops<T>().copy(split.inner, x.data() + o * split.inner,
+                      out.to.data() + (o * split.n + i) * split.inner, out.fresh);
+    }
+  }
+}
+
+template <Scalar T>
+void apply_rows(RowsLoop<T> f, View<const T> x, Target<T> out) {
+  const Rows r(x.shape());
+  f(r.rows, r.cols, x.data(), out.to.data(), out.fresh);
+}
+
+template <Scalar T>
+void apply_rows(RowsBinaryLoop<T> f, View<const T> x, View<const T> y, Target<T> out) {
+  const Rows r(x.shape());
+  f(r.rows, r.cols, x.data(), y.data(), out.to.data(), out.fresh);
+}
+
+template <Scalar T>
+void argmax_rows(View<const T> x, std::span<std::int32_t> out) {
+  const Rows r(x.shape());
+  assert(std::ssize(out) == r.rows);
+  const T* row = x.data();
+  for (std::int32_t& index : out) {
+    index = static_cast<std::int32_t>(std::max_element(row, row + r.cols) - row);
+    row += r.cols;
+  }
+}
+
+template <Scalar T>
+void linear(View<const T> x, View<const T> w, View<const T> b, Target<T> out) {
+  broadcast<T>(b, out);
+  gemm<T>(Op::none, Op::transpose, x, w, {out.to, false});
+}
+
+#define TAPEGRAD_INSTANTIATE(T)                                                            \
+  template const Loops<T>& loops<T>();                                                     \
+  template void fill<T>(T, const Target<T>&);                                              \
+  template void broadcast<T>(View<const T>, Target<T>);                                    \
+  template void reduce_to<T>(View<const T>, Target<T>);                                    \
+  template void transpose<T>(View<const T>, Target<T>);                                    \
+  template void sum_axis<T>(View<const T>, int, Target<T>);                                \
+  template void repeat_axis<T>(View<const T>, int, Target<T>);                             \
+  template void apply_rows<T>(RowsLoop<T>, View<const T>, Target<T>);                      \
+  template void apply_rows<T>(RowsBinaryLoop<T>, View<const T>, View<const T>, Target<T>); \
+  template void argmax_rows<T>(View<const T>, std::span<std::int32_t>);                    \
+  template void linear<T>(View<const T>, View<const T>, View<const T>, Target<T>);
+
+TAPEGRAD_INSTANTIATE(float)
+TAPEGRAD_INSTANTIATE(double)
+#undef TAPEGRAD_INSTANTIATE
+
+}  // namespace tapegrad::kernels

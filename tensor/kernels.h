@@ -1,0 +1,98 @@
+// Loops over views: what the differentiable ops, the optimizers and the loaders are made of. Shapes
+// are checked by the callers, who know the op's name; here they are asserted.
+#pragma once
+
+#include "tensor/loops.h"
+#include "tensor/view.h"
+
+namespace tapegrad::kernels {
+
+/// The loops compiled for the best instruction set this processor runs; chosen at the first call.
+template <Scalar T>
+const Loops<T>& loops();
+
+// ---- elementwise: every view has the target's size ----
+
+template <Scalar T>
+void apply(UnaryLoop<T> f, const View<const T>& x, const Target<T>& out) {
+  assert(x.size() == out.to.size());
+  f(out.to.size(), x.data(), out.to.data(), out.fresh);
+}
+
+template <Scalar T>
+void apply(ScalarLoop<T> f, std::type_identity_t<T> k, const View<const T>& x,
+           const Target<T>& out) {
+  assert(x.size() == out.to.size());
+  f(out.to.size(), k, x.data(), out.to.data(), out.fresh);
+}
+
+template <Scalar T>
+void apply(BinaryLoop<T> f, const View<const T>& x, const View<const T>& y, const Target<T>& out) {
+  assert(x.size() == out.to.size() && y.size() == out.to.size());
+  f(out.to.size(), x.data(), y.data(), out.to.data(), out.fresh);
+}
+
+template <Scalar T>
+void apply(TernaryLoop<T> f, const View<const T>& x, const View<const T>& y, const View<const T>& z,
+           const Target<T>& out) {
+  assert(x.size() == out.to.size() && y.size() == out.to.size() && z.size() == out.to.size());
+  f(out.to.size(), x.data(), y.data(), z.data(), out.to.data(), out.fresh);
+}
+
+/// Every element = k, or += k.
+template <Scalar T>
+void fill(T k, const Target<T>& out);
+
+// ---- shape ----
+
+/// Repeats x along the axes where it has size 1 or none: x broadcasts to the target's shape.
+template <Scalar T>
+void broadcast(View<const T> x, Target<T> out);
+
+/// The reverse: sums x over every axis that broadcasting the target to x's shape would repeat.
+template <Scalar T>
+void reduce_to(View<const T> x, Target<T> out);
+
+/// out[j, i] = x[i, j].
+template <Scalar T>
+void transpose(View<const T> x, Target<T> out);
+
+/// Sum over one axis; the target has x's shape with that axis removed or of size 1.
+template <Scalar T>
+void sum_axis(View<const T> x, int axis, Target<T> out);
+
+/// The reverse: repeats x, which has the target's shape with that axis removed or of size 1.
+template <Scalar T>
+void repeat_axis(View<const T> x, int axis, Target<T> out);
+
+// ---- rows of a matrix; further leading axes count as rows ----
+
+/// A loop over the rows of x, along its last axis.
+template <Scalar T>
+void apply_rows(RowsLoop<T> f, View<const T> x, Target<T> out);
+template <Scalar T>
+void apply_rows(RowsBinaryLoop<T> f, View<const T> x, View<const T> y, Target<T> out);
+
+/// The row with the largest number, first one on ties, for each row of x [rows, cols].
+template <Scalar T>
+void argmax_rows(View<const T> x, std::span<std::int32_t> out);
+
+// ---- products ----
+
+enum class Op : bool { none, transpose };
+
+/// out = op(a) op(b) for matrices: op(a) [m, k], op(b) [k, n], out [m, n].
+template <Scalar T>
+void gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out);
+
+/// out = x w^T + b: x [N, in], w [out, in], b [out].
+template <Scalar T>
+void linear(View<const T> x, View<const T> w, View<const T> b, Target<T> out);
+
+/// How many threads OpenBLAS uses; 1 unless this is called. Not to be called while products run.
+void set_blas_threads(int count);
+
+/// The kernels OpenBLAS chose for this processor ("Haswell", "SkylakeX", ...).
+const char* blas_core();
+
+}  // namespace tapegrad::kernels

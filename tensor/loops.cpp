@@ -1,0 +1,314 @@
+// Compiled once per instruction set, with TAPEGRAD_ISA naming the namespace. Helpers are internal
+// and no header with inline functions is included, so the linker can never pick a copy compiled for
+// a newer processor than the one that runs.
+#include "tensor/loops.h"
+
+#include <math.h>
+
+// glibc has vector versions of these (libmvec, at most 4 ulp). GCC uses them when told so; clang
+// has -fveclib. Special values stay right: this is not -ffast-math.
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__)
+extern "C" {
+__attribute__((__simd__("notinbranch"))) float expf(float) noexcept;
+__attribute__((__simd__("notinbranch"))) float logf(float) noexcept;
+__attribute__((__simd__("notinbranch"))) float tanhf(float) noexcept;
+__attribute__((__simd__("notinbranch"))) double exp(double) noexcept;
+__attribute__((__simd__("notinbranch"))) double log(double) noexcept;
+__attribute__((__simd__("notinbranch"))) double tanh(double) noexcept;
+}
+#endif
+
+namespace tapegrad::kernels::TAPEGRAD_ISA {
+namespace {
+
+inline float exponential(float x) { return ::expf(x); }
+inline double exponential(double x) { return ::exp(x); }
+inline float logarithm(float x) { return ::logf(x); }
+inline double logarithm(double x) { return ::log(x); }
+inline float hyperbolic_tangent(float x) { return ::tanhf(x); }
+inline double hyperbolic_tangent(double x) { return ::tanh(x); }
+inline float square_root(float x) { return ::sqrtf(x); }
+inline double square_root(double x) { return ::sqrt(x); }
+
+// The loop that applies a formula, given as a lambda without captures, to every element.
+template <class T, class F>
+constexpr UnaryLoop<T> unary(F) {
+  return [](Index n, const T* x, T* __restrict out, bool fresh) {
+    if (fresh) {
+      for (Index i = 0; i < n; ++i) out[i] = F{}(x[i]);
+    } else {
+      for (Index i = 0; i < n; ++i) out[i] += F{}(x[i]);
+    }
+  };
+}
+
+template <class T, class F>
+constexpr ScalarLoop<T> with_scalar(F) {
+  return [](Index n, T k, const T* x, T* __restrict out, bool fresh) {
+    if (fresh) {
+      for (Index i = 0; i < n; ++i) out[i] = F{}(k, x[i]);
+    } else {
+      for (Index i = 0; i < n; ++i) out[i] += F{}(k, x[i]);
+    }
+  };
+}
+
+template <class T, class F>
+constexpr BinaryLoop<T> binary(F) {
+  return [](Index n, const T* x, const T* y, T* __restrict out, bool fresh) {
+    if (fresh) {
+      for (Index i = 0; i < n; ++i) out[i] = F{}(x[i], y[i]);
+    } else {
+      for (Index i = 0; i < n; ++i) out[i] += F{}(x[i], y[i]);
+    }
+  };
+}
+
+template <class T, class F>
+constexpr TernaryLoop<T> ternary(F) {
+  return [](Index n, const T* x, const T* y, const T* z, T* __restrict out, bool fresh) {
+    if (fresh) {
+      for (Index i = 0; i < n; ++i) out[i] = F{}(x[i], y[i], z[i]);
+    } else {
+      for (Index i = 0; i < n; ++i) out[i] += F{}(x[i], y[i], z[i]);
+    }
+  };
+}
+
+// term(0) + ... + term(n-1) in 16 partial sums: the order is fixed, so every instruction set gives
+// the same bits, and wide enough to fill the vector units.
+template <class T, class F>
+inline T reduce(Index n, F term) {
+  T part[16] = {};
+  Index i = 0;
+  for (; i + 16 <= n; i += 16) {
+    for (Index j = 0; j < 16; ++j) part[j] += term(i + j);
+  }
+  for (; i < n; ++i) part[i % 16] += term(i);
+  for (Index width = 8; width > 0; width /= 2) {
+    for (Index j = 0; j < width; ++j) part[j] += part[j + width];
+  }
+  return part[0];
+}
+
+template <class T>
+T sum(Index n, const T* x) {
+  return reduce<T>(n, [=](Index i) { return x[i]; });
+}
+
+template <class T>
+double sum_squares(Index n, const T* x) {
+  return reduce<double>(n, [=](Index i) { return static_cast<double>(x[i]) * x[i]; });
+}
+
+template <class T>
+inline void put(T& out, T value, bool fresh) {
+  out = fresh ? value : out + value;
+}
+
+// out[r] = sum_c x[r, c]
+template <class T>
+void row_sums(Index rows, Index cols, const T* x, T* out, bool fresh) {
+  for (Index r = 0; r < rows; ++r) put(out[r], sum(cols, x + r * cols), fresh);
+}
+
+// out[c] = sum_r x[r, c]
+template <class T>
+void column_sums(Index rows, Index cols, const T* x, T* __restrict out, bool fresh) {
+  if (fresh) {
+    for (Index c = 0; c < cols; ++c) out[c] = 0;
+  }
+  for (Index r = 0; r < rows; ++r) {
+    for (Index c = 0; c < cols; ++c) out[c] += x[r * cols + c];
+  }
+}
+
+// out[r, c] = x[r]
+template <class T>
+void repeat_columns(Index rows, Index cols, const T* x, T* __restrict out, bool fresh) {
+  for (Index r = 0; r < rows; ++r) {
+    for (Index c = 0; c < cols; ++c) put(out[r * cols + c], x[r], fresh);
+  }
+}
+
+// NaN when any element is, so that a diverged row cannot hide.
+template <class T>
+inline T largest(Index n, const T* x) {
+  T m = n > 0 ? x[0] : T(0);
+  for (Index i = 1; i < n; ++i) m = x[i] > m || x[i] != x[i] ? x[i] : m;
+  return m;
+}
+
+// out[r, c] = x[r, c] - max_c x[r, c]
+template <class T>
+void subtract_row_max(Index rows, Index cols, const T* x, T* __restrict out) {
+  for (Index r = 0; r < rows; ++r) {
+    const T m = largest(cols, x + r * cols);
+    for (Index c = 0; c < cols; ++c) out[r * cols + c] = x[r * cols + c] - m;
+  }
+}
+
+// Always overwrites: `fresh` is part of the table's signature only.
+template <class T>
+void softmax(Index rows, Index cols, const T* x, T* __restrict y, bool) {
+  subtract_row_max(rows, cols, x, y);
+  for (Index i = 0; i < rows * cols; ++i) y[i] = exponential(y[i]);
+  for (Index r = 0; r < rows; ++r) {
+    T* row = y + r * cols;
+    const T total = sum(cols, row);
+    for (Index c = 0; c < cols; ++c) row[c] /= total;
+  }
+}
+
+template <class T>
+void log_softmax(Index rows, Index cols, const T* x, T* __restrict y, bool) {
+  subtract_row_max(rows, cols, x, y);
+  for (Index r = 0; r < rows; ++r) {
+    T* row = y + r * cols;
+    const T log_total = logarithm(reduce<T>(cols, [=](Index c) { return exponential(row[c]); }));
+    for (Index c = 0; c < cols; ++c) row[c] -= log_total;
+  }
+}
+
+// dx = y * (dy - sum_c dy y)
+template <class T>
+void softmax_vjp(Index rows, Index cols, const T* dy, const T* y, T* __restrict dx, bool fresh) {
+  for (Index r = 0; r < rows; ++r, dy += cols, y += cols, dx += cols) {
+    const T dot = reduce<T>(cols, [=](Index c) { return dy[c] * y[c]; });
+    for (Index c = 0; c < cols; ++c) put(dx[c], y[c] * (dy[c] - dot), fresh);
+  }
+}
+
+// dx = dy - exp(y) * sum_c dy
+template <class T>
+void log_softmax_vjp(Index rows, Index cols, const T* dy, const T* y, T* __restrict dx,
+                     bool fresh) {
+  for (Index r = 0; r < rows; ++r, dy += cols, y += cols, dx += cols) {
+    const T total = sum(cols, dy);
+    for (Index c = 0; c < cols; ++c) put(dx[c], dy[c] - exponential(y[c]) * total, fresh);
+  }
+}
+
+// sum_r -log softmax(x)[r, label_r], leaving the probabilities in p. The loss is taken from the
+// logits, so a probability that underflows to 0 still has its finite loss.
+template <class T>
+T cross_entropy(Index rows, Index cols, const T* x, const std::int32_t* labels, T* __restrict p) {
+  subtract_row_max(rows, cols, x, p);
+  T at_label = 0;
+  for (Index r = 0; r < rows; ++r) at_label += p[r * cols + labels[r]];
+  for (Index i = 0; i < rows * cols; ++i) p[i] = exponential(p[i]);
+  T log_totals = 0;
+  for (Index r = 0; r < rows; ++r) {
+    T* row = p + r * cols;
+    const T total = sum(cols, row);
+    log_totals += logarithm(total);
+    for (Index c = 0; c < cols; ++c) row[c] /= total;
+  }
+  return log_totals - at_label;
+}
+
+// dx = scale * (p - onehot(labels))
+template <class T>
+void cross_entropy_vjp(Index rows, Index cols, T scale, const T* p, const std::int32_t* labels,
+                       T* __restrict dx, bool fresh) {
+  for (Index i = 0; i < rows * cols; ++i) put(dx[i], scale * p[i], fresh);
+  for (Index r = 0; r < rows; ++r) dx[r * cols + labels[r]] -= scale;
+}
+
+template <class T>
+void decode(Index n, const std::uint8_t* bytes, const T* scale, const T* shift, T* __restrict out) {
+  for (Index i = 0; i < n; ++i) out[i] = static_cast<T>(bytes[i]) * scale[i] + shift[i];
+}
+
+template <class T>
+inline T descent_direction(const UpdateRule<T>& rule, T g, T w) {
+  g *= rule.gradient_scale;
+  g = g > rule.clip ? rule.clip : (g < -rule.clip ? -rule.clip : g);
+  return g + rule.weight_decay * w;
+}
+
+template <class T>
+void descend(Index n, const UpdateRule<T>& shared_rule, const T* g, T* __restrict w) {
+  const UpdateRule<T> rule = shared_rule;
+  for (Index i = 0; i < n; ++i) w[i] -= rule.lr * descent_direction(rule, g[i], w[i]);
+}
+
+template <class T>
+void descend_with_momentum(Index n, const UpdateRule<T>& shared_rule, const T* g,
+                           T* __restrict velocity, T* __restrict w) {
+  const UpdateRule<T> rule = shared_rule;
+  for (Index i = 0; i < n; ++i) {
+    const T direction = descent_direction(rule, g[i], w[i]);
+    velocity[i] = rule.momentum * velocity[i] + direction;
+    w[i] -= rule.lr * (rule.nesterov ? direction + rule.momentum * velocity[i] : velocity[i]);
+  }
+}
+
+template <class T>
+constexpr Loops<T> table(const char* instruction_set) {
+  return {
+      .instruction_set = instruction_set,
+
+      .copy = unary<T>([](T x) { return x; }),
+      .negate = unary<T>([](T x) { return -x; }),
+      .exp = unary<T>([](T x) { return exponential(x); }),
+      .log = unary<T>([](T x) { return logarithm(x); }),
+      .sqrt = unary<T>([](T x) { return square_root(x); }),
+      .square = unary<T>([](T x) { return x * x; }),
+      .tanh = unary<T>([](T x) { return hyperbolic_tangent(x); }),
+      .sigmoid = unary<T>([](T x) { return T(1) / (T(1) + exponential(-x)); }),
+      .relu = unary<T>([](T x) { return x < T(0) ? T(0) : x; }),  // NaN stays NaN
+
+      .scale = with_scalar<T>([](T k, T x) { return k * x; }),
+      .shift = with_scalar<T>([](T k, T x) { return k + x; }),
+
+      .add = binary<T>([](T x, T y) { return x + y; }),
+      .subtract = binary<T>([](T x, T y) { return x - y; }),
+      .multiply = binary<T>([](T x, T y) { return x * y; }),
+      .divide = binary<T>([](T x, T y) { return x / y; }),
+
+      .sqrt_vjp = binary<T>([](T dy, T y) { return dy / (y + y); }),
+      .square_vjp = binary<T>([](T dy, T x) { return dy * (x + x); }),
+      .tanh_vjp = binary<T>([](T dy, T y) { return dy * (T(1) - y * y); }),
+      .sigmoid_vjp = binary<T>([](T dy, T y) { return dy * y * (T(1) - y); }),
+      .relu_vjp = binary<T>([](T dy, T y) { return y <= T(0) ? T(0) : dy; }),
+      .divide_vjp = ternary<T>([](T dy, T y, T b) { return -(dy * y) / b; }),
+
+      .sum = sum<T>,
+      .sum_squares = sum_squares<T>,
+      .row_sums = row_sums<T>,
+      .column_sums = column_sums<T>,
+      .repeat_columns = repeat_columns<T>,
+      .softmax = softmax<T>,
+      .log_softmax = log_softmax<T>,
+      .softmax_vjp = softmax_vjp<T>,
+      .log_softmax_vjp = log_softmax_vjp<T>,
+      .cross_entropy = cross_entropy<T>,
+      .cross_entropy_vjp = cross_entropy_vjp<T>,
+
+      .decode = decode<T>,
+      .descend = descend<T>,
+      .descend_with_momentum = descend_with_momentum<T>,
+  };
+}
+
+#define TAPEGRAD_TEXT_OF(x) #x
+#define TAPEGRAD_TEXT(x) TAPEGRAD_TEXT_OF(x)
+constexpr const char* isa_name = TAPEGRAD_TEXT(TAPEGRAD_ISA);
+
+constexpr Loops<float> float_loops = table<float>(isa_name);
+constexpr Loops<double> double_loops = table<double>(isa_name);
+
+}  // namespace
+
+template <>
+const Loops<float>& loops<float>() {
+  return float_loops;
+}
+
+template <>
+const Loops<double>& loops<double>() {
+  return double_loops;
+}
+
+}  // namespace tapegrad::kernels::TAPEGRAD_ISA
