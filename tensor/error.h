@@ -16,6 +16,11 @@ struct ShapeError : Error {
   using Error::Error;
 };
 
+/// A setting out of its range.
+struct OptionError : Error {
+  using Error::Error;
+};
+
 /// A tape, gradient or optimizer used in a way that would give wrong derivatives.
 struct GradError : Error {
   using Error::Error;

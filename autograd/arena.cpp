@@ -1,0 +1,78 @@
+#include "autograd/arena.h"
+
+#include <algorithm>
+#include <new>
+
+namespace tapegrad {
+namespace {
+
+constexpr std::align_val_t block_alignment{64};
+
+void poison([[maybe_unused]] std::uintptr_t from, [[maybe_unused]] std::uintptr_t to) {
+#ifdef TAPEGRAD_POISON
+  __asan_poison_memory_region(reinterpret_cast<void*>(from), to - from);
+#endif
+}
+
+std::byte* new_block(std::size_t bytes) {
+  auto* data = static_cast<std::byte*>(::operator new(bytes, block_alignment));
+  const auto begin = reinterpret_cast<std::uintptr_t>(data);
+  poison(begin, begin + bytes);
+  return data;
+}
+
+}  // namespace
+
+Arena::Arena(std::size_t first_block_bytes) {
+  blocks_.reserve(32);
+  blocks_.push_back({new_block(first_block_bytes), first_block_bytes});
+  enter(0);
+}
+
+Arena::~Arena() {
+  for (const Block& block : blocks_) {
+    unpoison(block.data, block.bytes);
+    ::operator delete(block.data, block_alignment);
+  }
+}
+
+Arena& Arena::of_this_thread() {
+  thread_local Arena arena;
+  return arena;
+}
+
+void Arena::enter(std::size_t block) {
+  block_ = block;
+  cursor_ = blocks_[block].begin();
+  end_ = cursor_ + blocks_[block].bytes;
+}
+
+void* Arena::allocate_in_next_block(std::size_t bytes, std::size_t alignment) {
+  std::size_t next = block_ + 1;
+  while (next < blocks_.size() && blocks_[next].bytes < bytes) ++next;
+  if (next == blocks_.size()) {
+    const std::size_t grown = std::max(2 * blocks_.back().bytes, bytes);
+    blocks_.reserve(blocks_.size() +
+                    1);  // before the block exists, so that a failure leaks nothing
+    blocks_.push_back({new_block(grown), grown});
+  }
+  enter(next);
+  return allocate(bytes, alignment);
+}
+
+void Arena::rewind(Mark mark) {
+  for (std::size_t i = mark.block; i <= block_; ++i) {
+    const std::uintptr_t from = i == mark.block ? mark.cursor : blocks_[i].begin();
+    poison(from, blocks_[i].begin() + blocks_[i].bytes);
+  }
+  enter(mark.block);
+  cursor_ = mark.cursor;
+}
+
+std::size_t Arena::used() const {
+  std::size_t bytes = cursor_ - blocks_[block_].begin();
+  for (std::size_t i = 0; i < block_; ++i) bytes += blocks_[i].bytes;
+  return bytes;
+}
+
+}  // namespace tapegrad

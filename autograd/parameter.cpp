@@ -1,0 +1,23 @@
+#include "autograd/parameter.h"
+
+#include <fmt/format.h>
+
+#include "tensor/error.h"
+
+namespace tapegrad {
+
+template <Scalar T>
+View<const T> Parameter<T>::gradient() const {
+  if (gradient_.shape() != value_.shape()) {
+    throw GradError(
+        fmt::format("parameter of shape {} has no gradient: call tape.backward(loss) on "
+                    "a tape that recorded it",
+                    to_string(shape())));
+  }
+  return gradient_;
+}
+
+template class Parameter<float>;
+template class Parameter<double>;
+
+}  // namespace tapegrad

@@ -1,0 +1,57 @@
+// Numbers that are trained.
+#pragma once
+
+#include <cstdint>
+
+#include "tensor/tensor.h"
+
+namespace tapegrad {
+
+template <Scalar T>
+class Tape;
+
+/// A tensor that outlives tapes, with the gradient of the last backward pass. It never moves, so
+/// modules own parameters by value and optimizers point at them.
+template <Scalar T>
+class Parameter {
+ public:
+  explicit Parameter(Tensor<T> value) : value_(std::move(value)) {}
+  Parameter(const Parameter&) = delete;
+  Parameter& operator=(const Parameter&) = delete;
+
+  const Shape& shape() const { return value_.shape(); }
+  Index size() const { return value_.size(); }
+  View<const T> value() const { return value_; }
+
+  /// The one way to change the values. Every call counts as a change: a tape that recorded the old
+  /// values refuses to run backward over them.
+  View<T> write() {
+    ++version_;
+    return value_;
+  }
+
+  /// d loss / d value of the last backward pass. Throws GradError when there has been none.
+  View<const T> gradient() const;
+
+  /// Whether a backward pass has written the gradient since it was last consumed.
+  bool has_new_gradient() const { return has_new_gradient_; }
+
+  /// Marks the gradient as used up, which every optimizer's step does.
+  void consume_gradient() { has_new_gradient_ = false; }
+
+  /// A frozen parameter is a constant on the tapes that record it from now on.
+  void freeze(bool frozen = true) { frozen_ = frozen; }
+  bool frozen() const { return frozen_; }
+
+ private:
+  friend class Tape<T>;
+
+  Tensor<T> value_;
+  Tensor<T> gradient_;  // allocated when a tape first records the parameter
+  std::uint64_t version_ = 0;
+  bool touched_ = false;  // during a backward pass: the gradient holds numbers of this pass
+  bool has_new_gradient_ = false;
+  bool frozen_ = false;
+};
+
+}  // namespace tapegrad

@@ -1,0 +1,61 @@
+// The parameters of a model, by name.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "autograd/parameter.h"
+
+namespace tapegrad {
+
+/// A parameter and what its model calls it: "fc1.weight".
+template <Scalar T>
+struct NamedParameter {
+  std::string name;
+  Parameter<T>* parameter;
+};
+
+/// The parameters of a model in the order of its layers. Borrowed: the model must outlive the list.
+template <Scalar T>
+class ParameterList {
+ public:
+  /// Adds a parameter. One that is listed already (tied weights) keeps its first name and place.
+  /// Throws FormatError when another parameter has the same name.
+  ParameterList& add(const std::string& name, Parameter<T>& parameter);
+
+  /// Adds everything that `module.collect(list)` adds, as "name.<its name>".
+  template <class Module>
+  requires requires(Module& m, ParameterList& list) { m.collect(list); }
+  ParameterList& add(const std::string& name, Module& module) {
+    ParameterList inner;
+    module.collect(inner);
+    for (const auto& p : inner) add(name + "." + p.name, *p.parameter);
+    return *this;
+  }
+
+  auto begin() const { return all_.begin(); }
+  auto end() const { return all_.end(); }
+  std::size_t size() const { return all_.size(); }
+  const NamedParameter<T>& operator[](std::size_t i) const { return all_[i]; }
+
+  /// The parameter of that name. Throws FormatError listing the names there are.
+  Parameter<T>& at(const std::string& name) const;
+
+  /// How many numbers the parameters hold together.
+  Index count() const;
+
+  /// Freezes or unfreezes every parameter.
+  void freeze(bool frozen = true) const {
+    for (const auto& p : all_) p.parameter->freeze(frozen);
+  }
+
+ private:
+  std::vector<NamedParameter<T>> all_;
+};
+
+/// Copies values between two lists of the same names and shapes, of any two scalar types. Throws
+/// FormatError naming the parameter (and both shapes) that does not match; nothing is copied then.
+template <Scalar From, Scalar To>
+void copy_values(const ParameterList<From>& from, const ParameterList<To>& to);
+
+}  // namespace tapegrad

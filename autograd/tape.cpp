@@ -1,0 +1,248 @@
+#include "autograd/tape.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+#include "tensor/error.h"
+#include "tensor/kernels.h"
+
+namespace tapegrad {
+
+template <Scalar T>
+T Var<T>::item() const {
+  if (shape().size() != 1) {
+    throw ShapeError(
+        fmt::format("item: {} has shape {}, but only a value of one element is a number", node_->op,
+                    to_string(shape())));
+  }
+  return node_->value[0];
+}
+
+template <Scalar T>
+Tape<T>::Tape(Arena& arena, bool recording)
+    : arena_(&arena), outer_(arena.innermost()), start_(arena.mark()), recording_(recording) {
+  arena.set_innermost(this);
+}
+
+template <Scalar T>
+Tape<T>::~Tape() {
+  assert(arena_->innermost() == this && "tapes end in the reverse order of their creation");
+  arena_->rewind(start_);
+  arena_->set_innermost(outer_);
+}
+
+template <Scalar T>
+void Tape<T>::reject_not_innermost(const char* op) {
+  throw GradError(fmt::format(
+      "{}: another tape was started on this arena after this one; let it end first, or give each "
+      "tape an Arena of its own",
+      op));
+}
+
+template <Scalar T>
+void Tape<T>::reject_foreign(const char* op) {
+  throw GradError(fmt::format(
+      "{}: an operand belongs to another tape; compute with values of one tape only", op));
+}
+
+template <Scalar T>
+T* Tape<T>::new_numbers(Index n) {
+  T* numbers = arena_->allocate_array<T>(n);
+#ifndef NDEBUG
+  // All bits set is NaN: a kernel that forgets to write an element is seen at once.
+  if (n > 0)
+    std::memset(static_cast<void*>(numbers), 0xff, static_cast<std::size_t>(n) * sizeof(T));
+#endif
+  return numbers;
+}
+
+template <Scalar T>
+Node<T>* Tape<T>::new_node(const char* op, const Shape& shape, std::size_t operand_count) {
+  require_innermost(op);
+  void* memory = arena_->allocate(sizeof(Node<T>) + operand_count * sizeof(Node<T>*), 8);
+  last_ = new (memory) Node<T>{.tape = this,
+                               .op = op,
+                               .previous = last_,
+                               .vjp = nullptr,
+                               .closure = nullptr,
+                               .value = nullptr,
+                               .gradient = nullptr,
+                               .shape = shape,
+                               .needs_grad = false,
+                               .touched = false,
+                               .operand_count = static_cast<int>(operand_count)};
+  return last_;
+}
+
+template <Scalar T>
+Var<T> Tape<T>::constant(View<const T> value) {
+  Node<T>* node = new_node("constant", value.shape(), 0);
+  node->value = const_cast<T*>(value.data());  // only read: no kernel ever gets it as a target
+  return Var<T>(node);
+}
+
+template <Scalar T>
+Var<T> Tape<T>::constant(T value) {
+  Node<T>* node = new_node("constant", Shape{}, 0);
+  node->value = new_numbers(1);
+  *node->value = value;
+  return Var<T>(node);
+}
+
+template <Scalar T>
+Node<T>* Tape<T>::new_leaf(const char* op, View<const T> value, Parameter<T>* parameter) {
+  Node<T>* node = new_node(op, value.shape(), 0);
+  node->value = const_cast<T*>(value.data());
+  if (!recording_) return node;
+  using Leaf = typename Node<T>::Leaf;
+  const std::uint64_t version = parameter ? parameter->version_ : 0;
+  node->leaf =
+      new (arena_->allocate(sizeof(Leaf), alignof(Leaf))) Leaf{parameter, version, leaves_};
+  node->needs_grad = true;
+  leaves_ = node;
+  return node;
+}
+
+template <Scalar T>
+Var<T> Tape<T>::variable(View<const T> value) {
+  return Var<T>(new_leaf("variable", value, nullptr));
+}
+
+template <Scalar T>
+Var<T> Tape<T>::parameter(Parameter<T>& parameter) {
+  if (parameter.frozen()) return constant(parameter.value());
+  Node<T>* node = new_leaf("parameter", parameter.value(), &parameter);
+  if (!recording_) return Var<T>(node);
+  if (parameter.gradient_.shape() != parameter.shape()) {
+    parameter.gradient_ = Tensor<T>(parameter.shape());
+  }
+  node->gradient = parameter.gradient_.data();
+  return Var<T>(node);
+}
+
+template <Scalar T>
+Recording<T> Tape<T>::record(const char* op, const Shape& shape,
+                             std::initializer_list<Var<T>> operands) {
+  Node<T>* node = new_node(op, shape, operands.size());
+  Node<T>** to = node->operands();
+  bool needs_grad = false;
+  for (const Var<T> operand : operands) {
+    if (operand.node_->tape != this) {
+      last_ = node->previous;
+      reject_foreign(op);
+    }
+    needs_grad |= operand.node_->needs_grad;
+    *to++ = operand.node_;
+  }
+  node->needs_grad = needs_grad;
+  node->value = new_numbers(shape.size());
+  return Recording<T>(node);
+}
+
+template <Scalar T>
+Grad<T> Tape<T>::touch(Node<T>& node) {
+  assert(node.needs_grad && "ask needs_grad() before grad()");
+  if (node.gradient == nullptr) node.gradient = new_numbers(node.shape.size());
+  bool* touched = &node.touched;
+  if (node.vjp == nullptr && node.leaf->parameter != nullptr) {
+    touched = &node.leaf->parameter->touched_;
+  }
+  const bool fresh = !*touched;
+  *touched = true;
+  return {View<T>(node.gradient, node.shape), fresh};
+}
+
+template <Scalar T>
+void Tape<T>::require_backward_allowed(Var<T> loss) const {
+  const Node<T>& node = *loss.node_;
+  if (node.tape != this) reject_foreign("backward");
+  require_innermost("backward");
+  if (backward_done_) {
+    throw GradError("backward: this tape has already run backward; record a new one");
+  }
+  if (node.shape.size() != 1) {
+    throw GradError(
+        fmt::format("backward: the loss ({}) has shape {}, but must be a single number; "
+                    "take its sum or mean",
+                    node.op, to_string(node.shape)));
+  }
+  if (!node.needs_grad) {
+    throw GradError(fmt::format("backward: the loss ({}) depends on no parameter or variable{}",
+                                node.op, recording_ ? "" : ": NoGrad records no derivatives"));
+  }
+  for (const Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
+    const Parameter<T>* parameter = leaf->leaf->parameter;
+    if (parameter != nullptr && parameter->version_ != leaf->leaf->version) {
+      throw GradError(
+          fmt::format("backward: a parameter of shape {} was written after it was "
+                      "recorded; write parameters before the forward pass or after "
+                      "backward",
+                      to_string(leaf->shape)));
+    }
+  }
+}
+
+template <Scalar T>
+void Tape<T>::start_gradients(bool accumulating) {
+  for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
+    Parameter<T>* parameter = leaf->leaf->parameter;
+    if (parameter != nullptr) parameter->touched_ = accumulating && parameter->has_new_gradient_;
+  }
+}
+
+template <Scalar T>
+void Tape<T>::finish_gradients() {
+  for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
+    Parameter<T>* parameter = leaf->leaf->parameter;
+    const bool reached = parameter != nullptr ? parameter->touched_ : leaf->touched;
+    if (!reached) kernels::fill<T>(T(0), touch(*leaf));
+    if (parameter != nullptr) parameter->has_new_gradient_ = true;
+  }
+}
+
+template <Scalar T>
+void Tape<T>::run_backward(Var<T> loss, bool accumulating) {
+  require_backward_allowed(loss);
+  backward_done_ = true;
+  start_gradients(accumulating);
+  kernels::fill<T>(T(1), loss.grad());
+  // Every op stands behind its operands, so when a node is reached its gradient is complete.
+  for (Node<T>* node = last_; node != nullptr; node = node->previous) {
+    if (node->touched && node->vjp != nullptr) node->vjp(*node);
+  }
+  finish_gradients();
+}
+
+template <Scalar T>
+View<const T> Tape<T>::gradient(Var<T> x) const {
+  Node<T>& node = *x.node_;
+  if (node.tape != this) reject_foreign("gradient");
+  if (!backward_done_) throw GradError("gradient: call backward(loss) on this tape first");
+  if (!node.needs_grad) {
+    throw GradError(fmt::format(
+        "gradient: this value ({}) is a constant or depends on constants only", node.op));
+  }
+  if (node.gradient == nullptr) {
+    node.gradient = arena_->allocate_array<T>(node.shape.size());
+    std::fill_n(node.gradient, node.shape.size(), T(0));
+  }
+  return {node.gradient, node.shape};
+}
+
+template <Scalar T>
+std::vector<const Node<T>*> Tape<T>::nodes() const {
+  std::vector<const Node<T>*> all;
+  for (const Node<T>* node = last_; node != nullptr; node = node->previous) all.push_back(node);
+  std::reverse(all.begin(), all.end());
+  return all;
+}
+
+template class Var<float>;
+template class Var<double>;
+template class Tape<float>;
+template class Tape<double>;
+
+}  // namespace tapegrad

@@ -1,0 +1,226 @@
+// Reverse-mode differentiation: values are computed and recorded on a Tape; backward walks it back.
+#pragma once
+
+#include <cstring>
+#include <initializer_list>
+#include <new>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "autograd/arena.h"
+#include "autograd/parameter.h"
+
+namespace tapegrad {
+
+/// Where a vjp puts an operand's gradient: overwriting at the first touch, adding afterwards.
+template <class T>
+using Grad = Target<T>;
+
+/// Tells backward to add to gradients that no step has consumed yet instead of replacing them.
+struct Accumulate {};
+inline constexpr Accumulate accumulate{};
+
+template <Scalar T>
+class Var;
+template <Scalar T>
+class Recording;
+
+/// One entry of a tape. Lives in the arena; its operands stand right behind it.
+template <Scalar T>
+struct Node {
+  /// What only leaves that take a gradient have.
+  struct Leaf {
+    Parameter<T>* parameter;  // null for Tape::variable
+    std::uint64_t version;    // of the parameter, when it was recorded
+    Node* next;
+  };
+
+  Tape<T>* tape;
+  const char* op;
+  Node* previous;
+  void (*vjp)(const Node&);  // null for leaves and constants
+  union {
+    void* closure;  // the vjp's captures
+    Leaf* leaf;
+  };
+  T* value;
+  T* gradient;
+  Shape shape;
+  bool needs_grad;
+  bool touched;  // backward has written this node's gradient
+  int operand_count;
+
+  Node** operands() { return reinterpret_cast<Node**>(this + 1); }
+  Node* const* operands() const { return reinterpret_cast<Node* const*>(this + 1); }
+};
+
+/// A value on a tape: one pointer, copied freely, valid until its tape ends.
+template <Scalar T>
+class Var {
+ public:
+  Var() = default;
+
+  const Shape& shape() const { return node_->shape; }
+  View<const T> value() const { return {node_->value, node_->shape}; }
+  Tape<T>& tape() const { return *node_->tape; }
+
+  /// Whether the loss's gradient with respect to this value may be asked for: false for constants
+  /// and all that depends on constants only.
+  bool needs_grad() const { return node_->needs_grad; }
+
+  /// Inside a vjp: where this operand's gradient goes. Calling it marks the operand as touched, so
+  /// call it once per kernel, in a statement of its own, and only when needs_grad().
+  Grad<T> grad() const { return node_->tape->touch(*node_); }
+
+  /// The number, of a value that has exactly one. Throws ShapeError otherwise.
+  T item() const;
+
+ private:
+  friend class Tape<T>;
+  friend class Recording<T>;
+  explicit Var(Node<T>* node) : node_(node) {}
+
+  Node<T>* node_ = nullptr;
+};
+
+/// An op that is being recorded: write its value to out(), then end with vjp() or constant(); there
+/// is no other way to get a Var, so no op can forget its derivative.
+template <Scalar T>
+class [[nodiscard]] Recording {
+ public:
+  const Shape& shape() const { return node_->shape; }
+  View<T> out() const { return {node_->value, node_->shape}; }
+  View<const T> value() const { return {node_->value, node_->shape}; }
+
+  /// The vector-Jacobian product: `f` takes dy, the loss's gradient with respect to this op's
+  /// value, and adds its share to each operand's grad(). It may capture Vars, Recordings, Views,
+  /// spans and scalars by value: it is copied into the arena as bytes.
+  template <class F>
+  Var<T> vjp(F f) {
+    static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>,
+                  "a vjp may capture Vars, Views, spans and scalars only");
+    if (node_->needs_grad) {
+      node_->closure = new (node_->tape->arena().allocate(sizeof(F), alignof(F))) F(f);
+      node_->vjp = [](const Node<T>& node) {
+        (*static_cast<const F*>(node.closure))(View<const T>(node.gradient, node.shape));
+      };
+    }
+    return Var<T>(node_);
+  }
+
+  /// The value alone: nothing flows back through this op.
+  Var<T> constant() {
+    node_->needs_grad = false;
+    return Var<T>(node_);
+  }
+
+ private:
+  friend class Tape<T>;
+  explicit Recording(Node<T>* node) : node_(node) {}
+
+  Node<T>* node_;
+};
+
+/// One recording. Create it, compute, call backward(loss), let it go out of scope. A tape and its
+/// arena belong to one thread; tapes on one arena nest like scopes. Misuse throws GradError.
+template <Scalar T>
+class Tape {
+ public:
+  /// Records in the calling thread's arena.
+  Tape() : Tape(Arena::of_this_thread()) {}
+  explicit Tape(Arena& arena) : Tape(arena, true) {}
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+  static void* operator new(std::size_t) = delete;  // tapes are scopes
+
+  /// A value that takes no gradient. It is borrowed: the numbers must stay until the tape ends.
+  Var<T> constant(View<const T> value);
+  Var<T> constant(const Tensor<T>& value) { return constant(value.view()); }
+  Var<T> constant(Tensor<T>&&) = delete;
+
+  /// A single number that takes no gradient.
+  Var<T> constant(T value);
+
+  /// A value whose gradient is read with gradient() after backward. Borrowed, as a constant is.
+  Var<T> variable(View<const T> value);
+  Var<T> variable(const Tensor<T>& value) { return variable(value.view()); }
+  Var<T> variable(Tensor<T>&&) = delete;
+
+  /// A parameter as a value. Used several times, it still has one gradient, the sum.
+  Var<T> parameter(Parameter<T>& parameter);
+
+  /// Starts an op named `op` (a string literal) whose value has the given shape.
+  Recording<T> record(const char* op, const Shape& shape, std::initializer_list<Var<T>> operands);
+
+  /// Writes d loss / d p into every parameter recorded on this tape, replacing what was there, and
+  /// zero where the loss does not depend on p. `loss` has one element; once per tape.
+  void backward(Var<T> loss) { run_backward(loss, false); }
+
+  /// The same, adding to gradients that no step has consumed.
+  void backward(Var<T> loss, Accumulate) { run_backward(loss, true); }
+
+  /// d loss / d x after backward, for any value on the tape; zeros when the loss does not depend on
+  /// it. Throws GradError before backward or for a constant.
+  View<const T> gradient(Var<T> x) const;
+
+  /// Room for numbers or indices that a vjp needs later; valid until the tape ends.
+  template <class U>
+  std::span<U> scratch(Index n) {
+    require_innermost("scratch");
+    return {arena_->allocate_array<U>(n), static_cast<std::size_t>(n)};
+  }
+
+  /// A copy of a caller's span that lives as long as the tape.
+  template <class U>
+  std::span<const U> copy(std::span<const U> values) {
+    static_assert(std::is_trivially_copyable_v<U>);
+    const auto to = scratch<U>(std::ssize(values));
+    if (!values.empty()) std::memcpy(to.data(), values.data(), values.size_bytes());
+    return to;
+  }
+
+  /// Everything recorded so far, oldest first.
+  std::vector<const Node<T>*> nodes() const;
+
+  Arena& arena() const { return *arena_; }
+
+ protected:
+  Tape(Arena& arena, bool recording);
+
+ private:
+  friend class Var<T>;
+
+  Node<T>* new_node(const char* op, const Shape& shape, std::size_t operand_count);
+  Node<T>* new_leaf(const char* op, View<const T> value, Parameter<T>* parameter);
+  T* new_numbers(Index n);
+  Grad<T> touch(Node<T>& node);
+  void run_backward(Var<T> loss, bool accumulating);
+  void require_backward_allowed(Var<T> loss) const;
+  void start_gradients(bool accumulating);
+  void finish_gradients();
+  void require_innermost(const char* op) const {
+    if (arena_->innermost() != this) reject_not_innermost(op);
+  }
+  [[noreturn]] static void reject_not_innermost(const char* op);
+  [[noreturn]] static void reject_foreign(const char* op);
+
+  Arena* arena_;
+  const void* outer_;  // the innermost tape before this one
+  Arena::Mark start_;
+  Node<T>* last_ = nullptr;
+  Node<T>* leaves_ = nullptr;
+  bool recording_;
+  bool backward_done_ = false;
+};
+
+/// Computes values and records no derivatives: for evaluation. Parameters are constants on it.
+template <Scalar T>
+class NoGrad : public Tape<T> {
+ public:
+  NoGrad() : NoGrad(Arena::of_this_thread()) {}
+  explicit NoGrad(Arena& arena) : Tape<T>(arena, false) {}
+};
+
+}  // namespace tapegrad

@@ -1,0 +1,78 @@
+#include "nn/summary.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace tapegrad::nn {
+namespace {
+
+struct Line {
+  std::string op;
+  std::string shape;
+  std::string parameters;
+  Index count = 0;
+};
+
+// "154160" -> "154,160"
+std::string grouped(Index n) {
+  std::string digits = std::to_string(n);
+  for (auto i = std::ssize(digits) - 3; i > 0; i -= 3)
+    digits.insert(static_cast<std::size_t>(i), ",");
+  return digits;
+}
+
+// The op's line; a parameter's node is recognised by where its numbers are.
+template <Scalar T>
+Line line_of(const Node<T>& node, const ParameterList<T>& parameters) {
+  Line line{node.op, to_string(node.shape), "", 0};
+  for (int i = 0; i < node.operand_count; ++i) {
+    for (const auto& p : parameters) {
+      if (p.parameter->value().data() != node.operands()[i]->value) continue;
+      line.parameters += fmt::format("{}{} {}", line.parameters.empty() ? "" : ", ", p.name,
+                                     to_string(p.parameter->shape()));
+      line.count += p.parameter->size();
+    }
+  }
+  return line;
+}
+
+std::string table(const std::vector<Line>& lines) {
+  std::size_t op = 0, shape = 0, parameters = 0;
+  for (const Line& line : lines) {
+    op = std::max(op, line.op.size());
+    shape = std::max(shape, line.shape.size());
+    parameters = std::max(parameters, line.parameters.size());
+  }
+  std::string text;
+  for (const Line& line : lines) {
+    const std::string count = line.count > 0 ? grouped(line.count) : "";
+    std::string row = fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>10}", line.op, op, line.shape, shape,
+                                  line.parameters, parameters, count);
+    row.erase(row.find_last_not_of(' ') + 1);
+    text += row + "\n";
+  }
+  return text;
+}
+
+}  // namespace
+
+template <Scalar T>
+std::string summary(Module<T>& model, const Shape& input) {
+  const Tensor<T> zeros(input);
+  const ParameterList<T> parameters = model.parameters();
+  NoGrad<T> tape;
+  model(tape.constant(zeros));
+  std::vector<Line> lines{{"input", to_string(input), "", 0}};
+  for (const Node<T>* node : tape.nodes()) {
+    if (node->operand_count > 0) lines.push_back(line_of(*node, parameters));
+  }
+  lines.push_back({"total", "", "", parameters.count()});
+  return table(lines);
+}
+
+template std::string summary(Module<float>&, const Shape&);
+template std::string summary(Module<double>&, const Shape&);
+
+}  // namespace tapegrad::nn

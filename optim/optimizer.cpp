@@ -1,0 +1,103 @@
+#include "optim/optimizer.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <set>
+
+#include "tensor/error.h"
+#include "tensor/kernels.h"
+
+namespace tapegrad::optim {
+namespace {
+
+template <Scalar T>
+void require_valid(const ParamGroups<T>& groups, const Clip& clip) {
+  std::set<const Parameter<T>*> seen;
+  for (const auto& group : groups) {
+    if (!(group.weight_decay >= 0)) {
+      throw OptionError(
+          fmt::format("weight_decay is {}, but must be at least 0", group.weight_decay));
+    }
+    for (const auto& p : group.parameters) {
+      if (!seen.insert(p.parameter).second) {
+        throw OptionError(fmt::format("parameter `{}` is in two groups", p.name));
+      }
+    }
+  }
+  if (!(clip.norm >= 0) || !(clip.value >= 0)) {
+    throw OptionError(fmt::format(
+        "clip limits are {} (norm) and {} (value), but must be at least 0", clip.norm, clip.value));
+  }
+}
+
+}  // namespace
+
+template <Scalar T>
+double gradient_norm(const ParamGroups<T>& groups) {
+  double sum = 0;
+  for (const auto& group : groups) {
+    for (const auto& p : group.parameters) {
+      if (!p.parameter->has_new_gradient()) continue;
+      const View<const T> g = p.parameter->gradient();
+      sum += kernels::loops<T>().sum_squares(g.size(), g.data());
+    }
+  }
+  return std::sqrt(sum);
+}
+
+template <Scalar T>
+Optimizer<T>::Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip)
+    : groups_(std::move(groups)), schedule_(std::move(schedule)), clip_(clip) {
+  require_valid(groups_, clip_);
+}
+
+template <Scalar T>
+void Optimizer<T>::require_new_gradient() const {
+  for (const auto& group : groups_) {
+    for (const auto& p : group.parameters) {
+      if (p.parameter->has_new_gradient()) return;
+    }
+  }
+  throw GradError(
+      "step: no parameter has a new gradient; call tape.backward(loss) before each step");
+}
+
+template <Scalar T>
+double Optimizer<T>::gradient_scale() const {
+  if (clip_.norm == 0) return 1;
+  const double norm = gradient_norm(groups_);
+  return norm > clip_.norm ? clip_.norm / norm : 1;
+}
+
+template <Scalar T>
+void Optimizer<T>::step() {
+  require_new_gradient();
+  const double rate = lr();
+  const auto scale = static_cast<T>(gradient_scale());
+  const T limit =
+      clip_.value > 0 ? static_cast<T>(clip_.value) : std::numeric_limits<T>::infinity();
+  std::size_t slot = 0;
+  for (const auto& group : groups_) {
+    const kernels::UpdateRule<T> rule{.lr = static_cast<T>(rate * group.lr_scale),
+                                      .weight_decay = static_cast<T>(group.weight_decay),
+                                      .momentum = 0,
+                                      .gradient_scale = scale,
+                                      .clip = limit,
+                                      .nesterov = false};
+    for (const auto& p : group.parameters) {
+      if (p.parameter->has_new_gradient()) update(slot, *p.parameter, rule);
+      p.parameter->consume_gradient();
+      ++slot;
+    }
+  }
+  ++steps_;
+}
+
+template double gradient_norm(const ParamGroups<float>&);
+template double gradient_norm(const ParamGroups<double>&);
+template class Optimizer<float>;
+template class Optimizer<double>;
+
+}  // namespace tapegrad::optim

@@ -1,0 +1,35 @@
+#include "optim/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+namespace tapegrad::optim {
+
+Progress::Progress(Index total, bool enabled)
+    : total_(total), enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {}
+
+void Progress::update(Index done, std::string_view note) {
+  if (!enabled_) return;
+  const Clock::time_point now = Clock::now();
+  if (now < next_) return;
+  next_ = now + std::chrono::milliseconds(100);
+  const double seconds = std::chrono::duration<double>(now - start_).count();
+  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+  const auto left = rate > 0 ? static_cast<Index>(static_cast<double>(total_ - done) / rate) : 0;
+  const double percent = 100.0 * static_cast<double>(done) / static_cast<double>(total_);
+  fmt::print(stderr, "\r\x1b[K{}/{} steps {:3.0f} %  {:.0f} steps/s  {}:{:02} left  {}", done,
+             total_, percent, rate, left / 60, left % 60, note);
+  std::fflush(stderr);
+  drawn_ = true;
+}
+
+void Progress::clear() {
+  if (!drawn_) return;
+  fmt::print(stderr, "\r\x1b[K");
+  std::fflush(stderr);
+  drawn_ = false;
+}
+
+}  // namespace tapegrad::optim
