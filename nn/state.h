@@ -2,24 +2,30 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <string>
 
 #include "autograd/parameter_list.h"
+#include "tensor/safetensors.h"
 
 namespace tapegrad::nn {
 
-/// Writes every parameter under its name as safetensors, all or nothing, with `metadata` beside
-/// them. Throws FileError.
+/// Adds every parameter to a file's tensors, under its name.
 template <Scalar T>
-void save_parameters(const std::filesystem::path& path, const ParameterList<T>& parameters,
-                     const std::map<std::string, std::string>& metadata = {});
+void store_parameters(Safetensors& file, const ParameterList<T>& parameters);
 
-/// Reads what save_parameters wrote (float and double convert into each other) and returns the
-/// metadata. Throws FormatError when a parameter is missing, left over or of another shape, naming
-/// it and both shapes; nothing is changed then.
+/// Sets every parameter from a file's tensors; float and double convert into each other. `name` is
+/// what errors call the file. Throws FormatError when a parameter is missing, left over or of
+/// another shape, naming it and both shapes; nothing is changed then.
 template <Scalar T>
-std::map<std::string, std::string> load_parameters(const std::filesystem::path& path,
-                                                   const ParameterList<T>& parameters);
+void restore_parameters(const Safetensors& file, const std::string& name,
+                        const ParameterList<T>& parameters);
+
+/// Writes the parameters as safetensors, all or nothing. Throws FileError.
+template <Scalar T>
+void save_parameters(const std::filesystem::path& path, const ParameterList<T>& parameters);
+
+/// Reads what save_parameters wrote. Throws as restore_parameters does, and FileError.
+template <Scalar T>
+void load_parameters(const std::filesystem::path& path, const ParameterList<T>& parameters);
 
 }  // namespace tapegrad::nn

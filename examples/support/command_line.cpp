@@ -1,0 +1,125 @@
+#include "examples/support/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+
+namespace tapegrad::examples {
+
+struct CommandLine::Parser {
+  Parser(const std::string& description, const std::string& name) : app(description, name) {}
+
+  CLI::App app;
+  std::vector<std::pair<std::string, std::function<std::string()>>> values;
+};
+
+namespace {
+
+std::string range(const std::string& low, const std::string& high) {
+  return fmt::format("{} .. {}", low, high);
+}
+
+// CLI11's own range check prints six digits and "FLOAT bounded to"; this one says what is allowed.
+template <class Number>
+CLI::Validator between(Number low, Number high) {
+  const std::string allowed = range(fmt::format("{}", low), fmt::format("{}", high));
+  return CLI::Validator(
+      [=](std::string& input) {
+        Number value{};
+        const bool inside =
+            CLI::detail::lexical_cast(input, value) && value >= low && value <= high;
+        return inside ? std::string() : fmt::format("{} is not a number in {}", input, allowed);
+      },
+      allowed);
+}
+
+}  // namespace
+
+CommandLine::CommandLine(const std::string& program, const std::string& description)
+    : parser_(std::make_unique<Parser>(description, program)) {
+  parser_->app.option_defaults()->always_capture_default();
+  parser_->app.set_help_flag("-h,--help", "Print this help and exit");
+}
+
+CommandLine::~CommandLine() = default;
+
+CommandLine& CommandLine::flag(const std::string& name, bool& value, const std::string& help) {
+  parser_->app.add_flag(name, value, help);
+  parser_->values.emplace_back(name, [&value] { return std::string(value ? "true" : "false"); });
+  return *this;
+}
+
+CommandLine& CommandLine::text(const std::string& name, std::string& value,
+                               const std::string& help) {
+  parser_->app.add_option(name, value, help);
+  parser_->values.emplace_back(name, [&value] { return value; });
+  return *this;
+}
+
+CommandLine& CommandLine::choice(const std::string& name, std::string& value,
+                                 const std::vector<std::string>& choices, const std::string& help) {
+  parser_->app.add_option(name, value, help)->check(CLI::IsMember(choices));
+  parser_->values.emplace_back(name, [&value] { return value; });
+  return *this;
+}
+
+CommandLine& CommandLine::number(const std::string& name, double& value, double low, double high,
+                                 const std::string& help) {
+  parser_->app.add_option(name, value, help)->check(between(low, high))->type_name("NUMBER");
+  parser_->values.emplace_back(name, [&value] { return fmt::format("{}", value); });
+  return *this;
+}
+
+CommandLine& CommandLine::number(const std::string& name, std::optional<double>& value, double low,
+                                 double high, const std::string& help) {
+  parser_->app.add_option(name, value, help)->check(between(low, high))->type_name("NUMBER");
+  parser_->values.emplace_back(name, [&value] { return value ? fmt::format("{}", *value) : ""; });
+  return *this;
+}
+
+CommandLine& CommandLine::count(const std::string& name, Index& value, Index low, Index high,
+                                const std::string& help) {
+  parser_->app.add_option(name, value, help)->check(between(low, high))->type_name("COUNT");
+  parser_->values.emplace_back(name, [&value] { return fmt::format("{}", value); });
+  return *this;
+}
+
+CommandLine& CommandLine::argument(const std::string& name, std::string& value, bool required,
+                                   const std::string& help) {
+  parser_->app.add_option(name, value, help)->required(required);
+  parser_->values.emplace_back(name, [&value] { return value; });
+  return *this;
+}
+
+int CommandLine::run(int argc, char** argv, const std::function<int()>& body) {
+  const std::string& program = parser_->app.get_name();
+  try {
+    parser_->app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    fmt::print("{}", parser_->app.help());
+    return 0;
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "{}: {}\nRun `{} --help` for the options.\n", program, error.what(),
+               program);
+    return 2;
+  }
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "{}: out of memory\n", program);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}: {}\n", program, error.what());
+  }
+  return 1;
+}
+
+std::vector<std::pair<std::string, std::string>> CommandLine::values() const {
+  std::vector<std::pair<std::string, std::string>> all;
+  for (const auto& [name, value] : parser_->values) {
+    all.emplace_back(name.substr(name.find_first_not_of('-')), value());
+  }
+  return all;
+}
+
+}  // namespace tapegrad::examples

@@ -1,0 +1,121 @@
+#include "examples/support/dataset.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+#include <optional>
+
+#include "data/cifar10.h"
+#include "data/synthetic.h"
+#include "tensor/error.h"
+
+namespace tapegrad::examples {
+namespace {
+
+constexpr Index batch_images = data::cifar10_records;
+constexpr std::uint64_t train_seed = 1;
+constexpr std::uint64_t test_seed = 2;
+
+std::optional<std::filesystem::path> chosen_folder(const DatasetOptions& options) {
+  if (options.synthetic && !options.folder.empty()) {
+    throw OptionError("--data and --synthetic exclude each other: give one of them");
+  }
+  if (options.synthetic) return std::nullopt;
+  if (!options.folder.empty()) return data::find_cifar10(options.folder);
+  return data::find_cifar10();
+}
+
+std::string synthetic_source(const DatasetOptions& options) {
+  return options.synthetic
+             ? "synthetic images (--synthetic)"
+             : "synthetic images: no CIFAR-10 found; run script/get-cifar10 or give --data";
+}
+
+// How many files the training and validation images come from: one more than the training batches
+// when there is one, so that validation takes nothing away from training.
+Index files_needed(const DatasetOptions& options) {
+  return std::min<Index>(options.train_batches + 1, 5);
+}
+
+data::ImageSet read_training(const std::filesystem::path& folder, Index count) {
+  std::vector<int> batches(static_cast<std::size_t>(count));
+  std::iota(batches.begin(), batches.end(), 1);
+  return data::read_cifar10(folder, batches);
+}
+
+struct Split {
+  data::ImageSet train;
+  data::ImageSet validation;
+};
+
+// Takes the images [begin, begin + n) out as the validation set and keeps the first `begin`, in
+// place: the pixels of a whole training set are not copied.
+Split cut(data::ImageSet images, Index begin, Index n) {
+  data::ImageSet validation = images.slice(begin, begin + n);
+  images.pixels.resize(static_cast<std::size_t>(begin * images.features));
+  images.labels.resize(static_cast<std::size_t>(begin));
+  return {std::move(images), std::move(validation)};
+}
+
+// With batches to spare, validation is the beginning of the next one; else the end of the last.
+Split split(data::ImageSet images, const DatasetOptions& options) {
+  const Index train = options.train_batches * batch_images;
+  if (train < images.size()) {
+    const Index n = options.validation > 0 ? options.validation : batch_images;
+    if (n > batch_images) {
+      throw OptionError(
+          fmt::format("--validation {}: with --train-batches {} at most {} images are "
+                      "left for it, those of the next batch",
+                      n, options.train_batches, batch_images));
+    }
+    return cut(std::move(images), train, n);
+  }
+  const Index n = options.validation > 0 ? options.validation : 5000;
+  return cut(std::move(images), train - n, n);
+}
+
+}  // namespace
+
+void DatasetOptions::add_options(CommandLine& command_line) {
+  command_line.text("--data", folder,
+                    "Folder with the binary CIFAR-10 files; else $CIFAR10_DIR, else "
+                    "./data/cifar-10-batches-bin, else synthetic images");
+  command_line.flag("--synthetic", synthetic, "Use the built-in synthetic images");
+  command_line.count("--train-batches", train_batches, 1, 5,
+                     "Train on the first so many batches of 10,000 images");
+  command_line.count("--validation", validation, 0, 49'999,
+                     "Validation images: the first of the next batch (default 10,000), or with 5 "
+                     "batches the last, taken out of training (default 5,000)");
+  command_line.choice("--standardize", standardize, {"per-pixel", "per-channel", "global", "none"},
+                      "What shares a mean and a standard deviation, of the training images");
+}
+
+Dataset load_dataset(const DatasetOptions& options) {
+  const auto folder = chosen_folder(options);
+  const Index count = files_needed(options);
+  Split images = split(folder ? read_training(*folder, count)
+                              : data::synthetic_images(count * batch_images, train_seed),
+                       options);
+  TestSet test = load_test_set(options);
+  auto standardizer = data::Standardizer::fit(images.train, data::parse_scope(options.standardize));
+  std::vector<std::filesystem::path> files;
+  if (folder) {
+    for (Index i = 1; i <= count; ++i)
+      files.push_back(*folder / fmt::format("data_batch_{}.bin", i));
+    files.push_back(*folder / "test_batch.bin");
+  }
+  return {std::move(images.train), std::move(images.validation), std::move(test.images),
+          std::move(standardizer), std::move(test.source),       std::move(files)};
+}
+
+TestSet load_test_set(const DatasetOptions& options) {
+  const auto folder = chosen_folder(options);
+  if (!folder) {
+    return {data::synthetic_images(batch_images, test_seed), synthetic_source(options)};
+  }
+  return {data::read_cifar10_file(*folder / "test_batch.bin"),
+          fmt::format("CIFAR-10 from {}", folder->string())};
+}
+
+}  // namespace tapegrad::examples

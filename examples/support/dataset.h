@@ -1,0 +1,47 @@
+// The images a program trains on: real CIFAR-10 where it can be found, else the synthetic set.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "data/image_set.h"
+#include "data/standardizer.h"
+#include "examples/support/command_line.h"
+
+namespace tapegrad::examples {
+
+/// Which images to use; see add_options for what each means.
+struct DatasetOptions {
+  std::string folder;
+  bool synthetic = false;
+  Index train_batches = 1;
+  Index validation = 0;
+  std::string standardize = "per-pixel";
+
+  void add_options(CommandLine& command_line);
+};
+
+/// Training, validation and test images, with the training set's statistics.
+struct Dataset {
+  data::ImageSet train;
+  data::ImageSet validation;
+  data::ImageSet test;
+  data::Standardizer standardizer;
+  std::string source;                        // what was used and why, for people
+  std::vector<std::filesystem::path> files;  // empty for the synthetic set
+};
+
+/// Reads or makes the images. Throws DataError or FileError for data that is asked for but not
+/// there or not right.
+Dataset load_dataset(const DatasetOptions& options);
+
+/// The test images alone, their source and the file they came from.
+struct TestSet {
+  data::ImageSet images;
+  std::string source;
+};
+TestSet load_test_set(const DatasetOptions& options);
+
+}  // namespace tapegrad::examples

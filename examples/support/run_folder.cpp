@@ -1,0 +1,135 @@
+#include "examples/support/run_folder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "examples/support/sha256.h"
+#include "nn/state.h"
+#include "tensor/error.h"
+#include "tensor/file.h"
+#include "tensor/safetensors.h"
+
+namespace tapegrad::examples {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const optim::Scores& scores, double penalty) {
+  return {{"cost", scores.loss + penalty}, {"loss", scores.loss}, {"accuracy", scores.accuracy}};
+}
+
+Json to_json(const FinalScores& s) {
+  return {{"train", to_json(s.train, s.penalty)},
+          {"validation", to_json(s.validation, s.penalty)},
+          {"test", to_json(s.test, s.penalty)}};
+}
+
+Json data_json(const Dataset& images) {
+  Json files = Json::array();
+  for (const auto& file : images.files) {
+    files.push_back({{"path", file.string()}, {"sha256", sha256_of_file(file)}});
+  }
+  return {{"source", images.source}, {"files", files}};
+}
+
+Json options_json(const CommandLine& command_line) {
+  Json options = Json::object();
+  for (const auto& [name, value] : command_line.values()) options[name] = value;
+  return options;
+}
+
+template <Scalar T>
+void write_model(const std::filesystem::path& path, const std::string& program,
+                 const ParameterList<T>& parameters, const data::Standardizer& standardizer) {
+  const Shape features{standardizer.features()};
+  Safetensors file;
+  file.metadata["program"] = program;
+  nn::store_parameters(file, parameters);
+  file.add<double>("standardizer.mean", {standardizer.mean().data(), features});
+  file.add<double>("standardizer.std", {standardizer.std().data(), features});
+  write_safetensors(path, file);
+}
+
+}  // namespace
+
+void prepare_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error) throw FileError(fmt::format("cannot create {}: {}", folder.string(), error.message()));
+  const auto probe = folder / ".probe";
+  write_file(probe, std::string_view());
+  std::filesystem::remove(probe, error);
+}
+
+FinalScores final_scores(const optim::Measurement& last, const optim::Scores& test) {
+  return {last.penalty, last.train, last.validation, test};
+}
+
+std::string to_string(const FinalScores& scores) {
+  std::string text = fmt::format("{:<12}{:>9}{:>9}{:>10}\n", "", "cost", "loss", "accuracy");
+  const auto line = [&](const char* name, const optim::Scores& s) {
+    text += fmt::format("{:<12}{:>9.4f}{:>9.4f}{:>10.4f}\n", name, s.loss + scores.penalty, s.loss,
+                        s.accuracy);
+  };
+  line("train", scores.train);
+  line("validation", scores.validation);
+  line("test", scores.test);
+  return text;
+}
+
+Index measurement_interval(Index cycle_steps, Index per_cycle) {
+  return per_cycle == 0 ? 0 : std::max<Index>(1, cycle_steps / per_cycle);
+}
+
+std::function<void(const optim::Measurement&)> print_unless(bool quiet) {
+  if (quiet) return {};
+  return [](const optim::Measurement& m) {
+    if (m.step == 0) {
+      fmt::print("{:>6} {:>7} {:>9}   {:>8} {:>7} {:>8}   {:>8} {:>7} {:>8}\n", "step", "epoch",
+                 "lr", "train: cost", "loss", "accuracy", "val: cost", "loss", "accuracy");
+    }
+    fmt::print(
+        "{:>6} {:>7.2f} {:>9.2e}   {:>11.4f} {:>7.4f} {:>8.4f}   {:>9.4f} {:>7.4f} {:>8.4f}\n",
+        m.step, m.epoch, m.lr, m.train_cost(), m.train.loss, m.train.accuracy, m.validation_cost(),
+        m.validation.loss, m.validation.accuracy);
+    std::fflush(stdout);
+  };
+}
+
+Run::Run(std::string program, std::filesystem::path folder)
+    : program_(std::move(program)), folder_(std::move(folder)) {
+  prepare_folder(folder_);
+}
+
+template <Scalar T>
+void Run::save(const std::vector<optim::Measurement>& history, const FinalScores& scores,
+               const ParameterList<T>& parameters, const Dataset& images,
+               const CommandLine& command_line) {
+  steps_ = history.back().step;
+  seconds_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
+  const Json summary = {{"program", program_},
+                        {"data", data_json(images)},
+                        {"options", options_json(command_line)},
+                        {"parameters", parameters.count()},
+                        {"steps", steps_},
+                        {"seconds", seconds_},
+                        {"final", to_json(scores)}};
+  write_file(folder_ / "history.csv", optim::to_csv(history));
+  write_file(folder_ / "summary.json", summary.dump(2) + "\n");
+  write_model(folder_ / "weights.safetensors", program_, parameters, images.standardizer);
+}
+
+std::string Run::closing_line() const {
+  return fmt::format(
+      "{} steps in {:.1f} s; history.csv, summary.json and weights.safetensors in {}", steps_,
+      seconds_, folder_.string());
+}
+
+template void Run::save(const std::vector<optim::Measurement>&, const FinalScores&,
+                        const ParameterList<float>&, const Dataset&, const CommandLine&);
+template void Run::save(const std::vector<optim::Measurement>&, const FinalScores&,
+                        const ParameterList<double>&, const Dataset&, const CommandLine&);
+
+}  // namespace tapegrad::examples

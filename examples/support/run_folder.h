@@ -1,0 +1,65 @@
+// What a training program leaves behind: history.csv, summary.json and weights.safetensors.
+#pragma once
+
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "autograd/parameter_list.h"
+#include "examples/support/command_line.h"
+#include "examples/support/dataset.h"
+#include "optim/history.h"
+
+namespace tapegrad::examples {
+
+/// Makes the folder if it is not there and makes sure that files can be written into it, before a
+/// long run starts. Throws FileError.
+void prepare_folder(const std::filesystem::path& folder);
+
+/// How a run ended on the three sets, and the penalty that turns a loss into a cost.
+struct FinalScores {
+  double penalty = 0;
+  optim::Scores train;
+  optim::Scores validation;
+  optim::Scores test;
+};
+
+FinalScores final_scores(const optim::Measurement& last, const optim::Scores& test);
+
+/// A table of cost, loss and accuracy, a line per set.
+std::string to_string(const FinalScores& scores);
+
+/// Steps between measurements for so many per cycle; 0 (none) for 0.
+Index measurement_interval(Index cycle_steps, Index per_cycle);
+
+/// A callback that prints a line for each measurement, or none when `quiet`.
+std::function<void(const optim::Measurement&)> print_unless(bool quiet);
+
+/// One run of a program and the folder that keeps it.
+class Run {
+ public:
+  /// Prepares the folder and starts the clock. Throws FileError.
+  Run(std::string program, std::filesystem::path folder);
+
+  /// Writes the three files: history.csv; summary.json with the program, the data source and the
+  /// SHA-256 of each file, every option, parameters, steps, seconds and final scores; and
+  /// weights.safetensors with the parameters and the standardizer their inputs went through.
+  template <Scalar T>
+  void save(const std::vector<optim::Measurement>& history, const FinalScores& scores,
+            const ParameterList<T>& parameters, const Dataset& images,
+            const CommandLine& command_line);
+
+  /// "1000 steps in 2.2 s; history.csv, ... in runs/assignment2"
+  std::string closing_line() const;
+
+ private:
+  std::string program_;
+  std::filesystem::path folder_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  double seconds_ = 0;
+  Index steps_ = 0;
+};
+
+}  // namespace tapegrad::examples
