@@ -16,22 +16,17 @@ struct CommandLine::Parser {
 
 namespace {
 
-std::string range(const std::string& low, const std::string& high) {
-  return fmt::format("{} .. {}", low, high);
-}
-
-// CLI11's own range check prints six digits and "FLOAT bounded to"; this one says what is allowed.
+// CLI11's own range check accepts NaN and prints six digits; this one says what is allowed.
 template <class Number>
 CLI::Validator between(Number low, Number high) {
-  const std::string allowed = range(fmt::format("{}", low), fmt::format("{}", high));
   return CLI::Validator(
       [=](std::string& input) {
         Number value{};
-        const bool inside =
-            CLI::detail::lexical_cast(input, value) && value >= low && value <= high;
-        return inside ? std::string() : fmt::format("{} is not a number in {}", input, allowed);
+        const bool inside = CLI::detail::lexical_cast(input, value) && value >= low && value <= high;
+        return inside ? std::string()
+                      : fmt::format("{} is not a number in {} .. {}", input, low, high);
       },
-      allowed);
+      "");
 }
 
 }  // namespace

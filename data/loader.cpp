@@ -1,0 +1,111 @@
+#include "data/loader.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+#include <numeric>
+
+#include "tensor/error.h"
+
+namespace tapegrad::data {
+namespace {
+
+void require_features(const ImageSet& images, const Standardizer& standardizer, const char* op) {
+  if (images.features != standardizer.features()) {
+    throw DataError(fmt::format("{}: images of {} bytes but a standardizer for {}", op,
+                                images.features, standardizer.features()));
+  }
+}
+
+Index checked_batch_size(const ImageSet& images, const Standardizer& standardizer,
+                         Index batch_size) {
+  require_images(images, "loader");
+  require_features(images, standardizer, "loader");
+  if (images.size() > std::numeric_limits<std::int32_t>::max()) {
+    throw DataError(fmt::format("loader: {} images are more than 2^31 - 1", images.size()));
+  }
+  if (batch_size < 1 || batch_size > images.size()) {
+    throw DataError(fmt::format("loader: batch size {} with {} images: need 1 to {}", batch_size,
+                                images.size(), images.size()));
+  }
+  return batch_size;
+}
+
+// Each epoch has its own stream of a key that depends on nothing but `rng`.
+void permute(Rng rng, Index epoch, std::span<std::int32_t> order) {
+  const Rng key = rng.split();
+  Rng(key.seed(), key.stream() + static_cast<std::uint64_t>(epoch)).permutation(order);
+}
+
+template <Scalar T>
+std::span<T> row(View<T> x, Index i) {
+  const Index columns = x.shape()[1];
+  return x.span().subspan(static_cast<std::size_t>(i * columns), static_cast<std::size_t>(columns));
+}
+
+}  // namespace
+
+template <Scalar T>
+Loader<T>::Loader(const ImageSet& images, const Standardizer& standardizer, Index batch_size,
+                  Rng rng, Order order)
+    : images_(&images),
+      standardizer_(&standardizer),
+      rng_(rng),
+      order_(order),
+      x_({checked_batch_size(images, standardizer, batch_size), images.features}),
+      y_(static_cast<std::size_t>(batch_size)) {
+  image_order_.resize(static_cast<std::size_t>(images.size()));
+  std::iota(image_order_.begin(), image_order_.end(), 0);
+}
+
+template <Scalar T>
+void Loader<T>::prepare_order() {
+  if (order_ == Order::sequential || epoch() == prepared_epoch_) return;
+  prepared_epoch_ = epoch();
+  permute(rng_, prepared_epoch_, image_order_);
+}
+
+template <Scalar T>
+Batch<T> Loader<T>::next() {
+  prepare_order();
+  const Index begin = position_ % batches_per_epoch() * batch_size();
+  for (Index i = 0; i < batch_size(); ++i) {
+    const Index source = image_order_[static_cast<std::size_t>(begin + i)];
+    standardizer_->apply(images_->image(source), row(x_.view(), i));
+    y_[static_cast<std::size_t>(i)] = images_->labels[static_cast<std::size_t>(source)];
+  }
+  ++position_;
+  return {x_, y_};
+}
+
+template <Scalar T>
+void Loader<T>::seek(Index position) {
+  if (position < 0) throw DataError(fmt::format("loader: no batch {}", position));
+  position_ = position;
+}
+
+template <Scalar T>
+Batch<T> gather(const ImageSet& images, const Standardizer& standardizer, Index begin,
+                View<T> out) {
+  require_images(images, "gather");
+  require_features(images, standardizer, "gather");
+  if (out.shape().rank() != 2 || out.shape()[1] != images.features) {
+    throw DataError(fmt::format("gather: out is {} but images have {} bytes: need [n, {}]",
+                                to_string(out.shape()), images.features, images.features));
+  }
+  const Index n = out.shape()[0];
+  if (begin < 0 || begin > images.size() || n > images.size() - begin) {
+    throw DataError(fmt::format("gather: {} images from {} on asked for: there are {}", n, begin,
+                                images.size()));
+  }
+  for (Index i = 0; i < n; ++i) standardizer.apply(images.image(begin + i), row(out, i));
+  return {out, std::span(images.labels)
+                   .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n))};
+}
+
+template class Loader<float>;
+template class Loader<double>;
+template Batch<float> gather(const ImageSet&, const Standardizer&, Index, View<float>);
+template Batch<double> gather(const ImageSet&, const Standardizer&, Index, View<double>);
+
+}  // namespace tapegrad::data

@@ -1,0 +1,76 @@
+// Images to mini-batches of standardised numbers.
+#pragma once
+
+#include <span>
+#include <vector>
+
+#include "data/image_set.h"
+#include "data/standardizer.h"
+#include "tensor/random.h"
+#include "tensor/tensor.h"
+
+namespace tapegrad::data {
+
+/// Standardised images x [n, features] and their labels y [n], both borrowed:
+/// `const auto [x, y] = loader.next();`
+template <Scalar T>
+struct Batch {
+  View<const T> x;
+  std::span<const std::int32_t> y;
+};
+
+/// Whether each epoch visits the images in a new random order or in their own.
+enum class Order { shuffled, sequential };
+
+/// Hands out mini-batches, epoch after epoch. An epoch's last, incomplete batch is dropped. The
+/// order of epoch e is a pure function of (rng, e), the same for float and double. Keeps
+/// references: the image set and the standardizer must outlive the loader. Allocates only when
+/// constructed.
+template <Scalar T>
+class Loader {
+ public:
+  /// Throws DataError unless 1 <= batch_size <= images.size() <= 2^31 - 1 and the standardizer is
+  /// for images of this many features.
+  Loader(const ImageSet& images, const Standardizer& standardizer, Index batch_size, Rng rng,
+         Order order = Order::shuffled);
+  Loader(const ImageSet&&, const Standardizer&, Index, Rng, Order = Order::shuffled) = delete;
+  Loader(const ImageSet&, const Standardizer&&, Index, Rng, Order = Order::shuffled) = delete;
+
+  /// The next batch, in buffers that are overwritten by the next call.
+  Batch<T> next();
+
+  Index batch_size() const { return x_.shape()[0]; }
+
+  /// floor(images / batch_size).
+  Index batches_per_epoch() const { return images_->size() / batch_size(); }
+
+  /// The epoch the next batch belongs to, from 0: how many were handed out completely.
+  Index epoch() const { return position_ / batches_per_epoch(); }
+
+  /// How many batches were handed out; setting it (>= 0, else DataError) resumes there.
+  Index position() const { return position_; }
+  void seek(Index position);
+
+ private:
+  void prepare_order();
+
+  const ImageSet* images_;
+  const Standardizer* standardizer_;
+  Rng rng_;
+  Order order_;
+  Index position_ = 0;
+  Index prepared_epoch_ = -1;
+  std::vector<std::int32_t> image_order_;
+  Tensor<T> x_;
+  std::vector<std::int32_t> y_;
+};
+
+/// The images [begin, begin + n) standardised into `out` [n, features], and their labels: for
+/// evaluating a set block by block. The result borrows from `out` and `images`. Throws DataError
+/// when `out` is not a matrix of that many columns or the set has no such images.
+template <Scalar T>
+Batch<T> gather(const ImageSet& images, const Standardizer& standardizer, Index begin, View<T> out);
+template <Scalar T>
+Batch<T> gather(const ImageSet&&, const Standardizer&, Index, View<T>) = delete;
+
+}  // namespace tapegrad::data

@@ -1,0 +1,231 @@
+#include "data/loader.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+#include <new>
+#include <type_traits>
+
+#include "tensor/error.h"
+#include "tests/catch.h"
+
+using namespace tapegrad;
+using data::ImageSet;
+using data::Loader;
+using data::Order;
+using data::Scope;
+using data::Standardizer;
+
+// Every allocation of the test program is counted. Not inlined: g++ 12 would see free() beside an
+// operator new it does not look into, and warn.
+namespace {
+std::atomic<long> allocations{0};
+
+void* counted(void* p) {
+  if (p == nullptr) throw std::bad_alloc();
+  ++allocations;
+  return p;
+}
+}  // namespace
+
+void* operator new(std::size_t n) { return counted(std::malloc(n == 0 ? 1 : n)); }
+void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
+  ++allocations;
+  return std::malloc(n == 0 ? 1 : n);
+}
+void* operator new(std::size_t n, std::align_val_t align) {
+  const auto a = static_cast<std::size_t>(align);
+  return counted(std::aligned_alloc(a, (n + a) / a * a));
+}
+[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
+[[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
+  std::free(p);
+}
+
+namespace {
+
+// Image i holds i in all of its bytes, and is labelled 100 + i.
+ImageSet numbered_set(Index n) {
+  ImageSet set(n, 6);
+  for (Index i = 0; i < n; ++i) {
+    std::fill_n(set.image(i).begin(), 6, static_cast<std::uint8_t>(i));
+    set.labels[static_cast<std::size_t>(i)] = static_cast<std::int32_t>(100 + i);
+  }
+  return set;
+}
+
+template <Scalar T>
+std::vector<std::int32_t> next_epoch(Loader<T>& loader) {
+  std::vector<std::int32_t> labels;
+  for (Index i = 0; i < loader.batches_per_epoch(); ++i) {
+    const auto [x, y] = loader.next();
+    labels.insert(labels.end(), y.begin(), y.end());
+  }
+  return labels;
+}
+
+template <class T, class Images, class Statistics>
+constexpr bool loads = std::is_constructible_v<Loader<T>, Images, Statistics, Index, Rng>;
+
+}  // namespace
+
+TEST_CASE("loader: each epoch visits every image once, in another order") {
+  const ImageSet set = numbered_set(60);
+  const auto standardizer = Standardizer::fit(set);
+  Loader<float> loader(set, standardizer, 12, Rng(1));
+  CHECK(loader.batches_per_epoch() == 5);
+  std::vector<std::vector<std::int32_t>> epochs;
+  for (Index e = 0; e < 4; ++e) {
+    CHECK(loader.epoch() == e);
+    epochs.push_back(next_epoch(loader));
+    CHECK(std::count(epochs.begin(), epochs.end(), epochs.back()) == 1);
+    CHECK_FALSE(epochs.back() == set.labels);
+    CHECK(std::is_permutation(set.labels.begin(), set.labels.end(), epochs.back().begin(),
+                              epochs.back().end()));
+  }
+}
+
+TEST_CASE("loader: x holds the standardised pixels of the images y labels") {
+  const ImageSet set = numbered_set(50);
+  const auto standardizer = Standardizer::fit(set, Scope::global);
+  Loader<double> loader(set, standardizer, 10, Rng(2));
+  std::vector<double> expected(6);
+  for (int step = 0; step < 12; ++step) {
+    const auto [x, y] = loader.next();
+    REQUIRE(x.shape() == Shape{10, 6});
+    REQUIRE(y.size() == 10);
+    for (Index i = 0; i < 10; ++i) {
+      standardizer.apply<double>(set.image(y[static_cast<std::size_t>(i)] - 100), expected);
+      CHECK(std::equal(expected.begin(), expected.end(), x.begin() + i * 6));
+    }
+  }
+}
+
+TEST_CASE("loader: one seed gives one sequence of batches, in float and double") {
+  const ImageSet set = numbered_set(40);
+  const auto standardizer = Standardizer::fit(set);
+  Loader<float> a(set, standardizer, 7, Rng(5));
+  Loader<float> b(set, standardizer, 7, Rng(5));
+  Loader<double> c(set, standardizer, 7, Rng(5));
+  Loader<float> other(set, standardizer, 7, Rng(6));
+  for (int e = 0; e < 3; ++e) {
+    const auto labels = next_epoch(a);
+    CHECK(next_epoch(b) == labels);
+    CHECK(next_epoch(c) == labels);
+    CHECK_FALSE(next_epoch(other) == labels);
+  }
+}
+
+TEST_CASE("loader: an epoch's order does not depend on the batches before or their size") {
+  const ImageSet set = numbered_set(40);
+  const auto standardizer = Standardizer::fit(set);
+  Loader<float> played(set, standardizer, 10, Rng(5));
+  for (int i = 0; i < 3; ++i) next_epoch(played);
+  Loader<float> sought(set, standardizer, 20, Rng(5));
+  sought.seek(6);
+  CHECK(sought.epoch() == 3);
+  CHECK(next_epoch(sought) == next_epoch(played));
+}
+
+TEST_CASE("loader: seek resumes in the middle of an epoch and goes back") {
+  const ImageSet set = numbered_set(40);
+  const auto standardizer = Standardizer::fit(set);
+  Loader<float> loader(set, standardizer, 9, Rng(7));
+  std::vector<std::vector<std::int32_t>> batches;
+  for (int i = 0; i < 11; ++i) {
+    const auto [x, y] = loader.next();
+    batches.emplace_back(y.begin(), y.end());
+  }
+  CHECK(loader.position() == 11);
+  for (const Index at : {6, 10, 0, 3, 4}) {
+    loader.seek(at);
+    const auto [x, y] = loader.next();
+    CHECK(std::equal(y.begin(), y.end(), batches[static_cast<std::size_t>(at)].begin()));
+  }
+  CHECK_THROWS_WITH(loader.seek(-1), "loader: no batch -1");
+}
+
+TEST_CASE("loader: sequential order is the set's own in every epoch") {
+  const ImageSet set = numbered_set(30);
+  const auto standardizer = Standardizer::fit(set);
+  Loader<float> loader(set, standardizer, 10, Rng(1), Order::sequential);
+  CHECK(next_epoch(loader) == set.labels);
+  CHECK(next_epoch(loader) == set.labels);
+}
+
+TEST_CASE("loader: the last incomplete batch of an epoch is dropped") {
+  const ImageSet set = numbered_set(29);
+  const auto standardizer = Standardizer::fit(set);
+  Loader<float> sequential(set, standardizer, 10, Rng(1), Order::sequential);
+  CHECK(sequential.batches_per_epoch() == 2);
+  CHECK(next_epoch(sequential) == set.first(20).labels);
+  CHECK(next_epoch(sequential) == set.first(20).labels);
+  Loader<float> shuffled(set, standardizer, 10, Rng(1));
+  auto labels = next_epoch(shuffled);
+  std::sort(labels.begin(), labels.end());
+  CHECK(std::unique(labels.begin(), labels.end()) - labels.begin() == 20);
+}
+
+TEST_CASE("loader: allocates nothing after construction") {
+  const ImageSet set = numbered_set(40);
+  const auto standardizer = Standardizer::fit(set);
+  // The counter works: the constructor is seen to allocate.
+  long before = allocations;
+  Loader<float> loader(set, standardizer, 8, Rng(1));
+  CHECK(allocations > before);
+  before = allocations;
+  for (int i = 0; i < 20; ++i) loader.next();
+  const long after = allocations;
+  CHECK(after == before);
+}
+
+TEST_CASE("loader: batch sizes and sets that do not fit are refused") {
+  const ImageSet set = numbered_set(40);
+  const ImageSet empty(0, 6);
+  const auto standardizer = Standardizer::fit(set);
+  const Standardizer other({0.0}, {1.0});
+  CHECK_NOTHROW(Loader<float>(set, standardizer, 40, Rng(1)));
+  CHECK_THROWS_WITH(Loader<float>(set, standardizer, 41, Rng(1)),
+                    "loader: batch size 41 with 40 images: need 1 to 40");
+  CHECK_THROWS_AS(Loader<float>(set, standardizer, 0, Rng(1)), DataError);
+  CHECK_THROWS_AS(Loader<float>(set, standardizer, -1, Rng(1)), DataError);
+  CHECK_THROWS_WITH(Loader<float>(empty, standardizer, 1, Rng(1)),
+                    "loader: the image set is empty");
+  CHECK_THROWS_WITH(Loader<float>(set, other, 1, Rng(1)),
+                    "loader: images of 6 bytes but a standardizer for 1");
+}
+
+TEST_CASE("loader: temporaries cannot be loaded from") {
+  STATIC_REQUIRE(loads<float, const ImageSet&, const Standardizer&>);
+  STATIC_REQUIRE_FALSE(loads<float, ImageSet, const Standardizer&>);
+  STATIC_REQUIRE_FALSE(loads<float, const ImageSet&, Standardizer>);
+  STATIC_REQUIRE_FALSE(loads<float, ImageSet, Standardizer>);
+}
+
+TEST_CASE("gather: a contiguous range of images and their labels") {
+  const ImageSet set = numbered_set(20);
+  const auto standardizer = Standardizer::fit(set);
+  Tensor<float> out({4, 6});
+  const auto [x, y] = gather(set, standardizer, 16, out.view());
+  CHECK(x.data() == out.data());
+  CHECK(std::equal(y.begin(), y.end(), set.labels.begin() + 16));
+  std::vector<float> expected(6);
+  for (Index i = 0; i < 4; ++i) {
+    standardizer.apply<float>(set.image(16 + i), expected);
+    CHECK(std::equal(expected.begin(), expected.end(), x.begin() + i * 6));
+  }
+}
+
+TEST_CASE("gather: ranges and targets that do not fit are refused") {
+  const ImageSet set = numbered_set(20);
+  const auto standardizer = Standardizer::fit(set);
+  Tensor<float> out({4, 6}), narrow({4, 5}), flat({24});
+  CHECK_THROWS_WITH(gather(set, standardizer, 17, out.view()),
+                    "gather: 4 images from 17 on asked for: there are 20");
+  CHECK_THROWS_AS(gather(set, standardizer, -1, out.view()), DataError);
+  CHECK_THROWS_WITH(gather(set, standardizer, 0, narrow.view()),
+                    "gather: out is [4, 5] but images have 6 bytes: need [n, 6]");
+  CHECK_THROWS_AS(gather(set, standardizer, 0, flat.view()), DataError);
+}

@@ -1,0 +1,205 @@
+// The example programs as a user meets them: results, files, errors and exit codes.
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <string>
+
+#include "tests/catch.h"
+#include "tests/data/temporary_folder.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Matchers::Contains;
+using Catch::Matchers::StartsWith;
+
+struct Result {
+  int exit_code;
+  std::string output;  // stdout and stderr as they come
+};
+
+// Runs a program in `folder`, where no CIFAR-10 is, with no CIFAR10_DIR.
+Result run(const fs::path& folder, const std::string& program_and_options) {
+  const std::string command =
+      fmt::format("cd '{}' && env -u CIFAR10_DIR '{}'/{} 2>&1", folder.string(),
+                  TAPEGRAD_PROGRAMS_DIR, program_and_options);
+  std::FILE* pipe = ::popen(command.c_str(), "r");
+  REQUIRE(pipe != nullptr);
+  Result result{0, ""};
+  std::array<char, 4096> block{};
+  while (const std::size_t n = std::fread(block.data(), 1, block.size(), pipe)) {
+    result.output.append(block.data(), n);
+  }
+  const int status = ::pclose(pipe);
+  result.exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return result;
+}
+
+std::string contents(const fs::path& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("programs: assignment2 leaves history, summary and weights that predict can use") {
+  const tapegrad::test::TemporaryFolder folder;
+  const Result trained =
+      run(folder.path(), "assignment2 --half-cycle 20 --measure-per-cycle 2 --out out/a --seed 3");
+  CAPTURE(trained.output);
+  REQUIRE(trained.exit_code == 0);
+  CHECK_THAT(trained.output, Contains("synthetic images: no CIFAR-10 found"));
+  CHECK_THAT(trained.output, Contains("linear  [100, 50]    0.weight [50, 3072], 0.bias [50]"));
+  CHECK_THAT(trained.output, Contains("40 steps in "));
+
+  const std::string history = contents(folder.path() / "out/a/history.csv");
+  CHECK_THAT(history,
+             StartsWith("step,epoch,lr,train_cost,train_loss,train_accuracy,"
+                        "validation_cost,validation_loss,validation_accuracy\n0,0,1e-05,"));
+  CHECK(std::count(history.begin(), history.end(), '\n') == 4);
+
+  const auto summary = nlohmann::json::parse(contents(folder.path() / "out/a/summary.json"));
+  CHECK(summary["program"] == "assignment2");
+  CHECK(summary["parameters"] == 154160);
+  CHECK(summary["steps"] == 40);
+  CHECK(summary["options"]["half-cycle"] == "20");
+  CHECK(summary["options"]["lambda"] == "0.01");
+  CHECK(summary["data"]["files"].empty());
+  const double accuracy = summary["final"]["test"]["accuracy"];
+  CHECK(accuracy > 0.15);
+  CHECK(summary["final"]["train"]["cost"] > summary["final"]["train"]["loss"]);
+
+  const Result predicted = run(folder.path(), "predict --weights out/a/weights.safetensors");
+  CAPTURE(predicted.output);
+  CHECK(predicted.exit_code == 0);
+  CHECK_THAT(predicted.output, Contains(fmt::format("accuracy {:.4f}", accuracy)));
+
+  std::ofstream(folder.path() / "gray.ppm") << "P6\n# a comment\n32 32\n255\n"
+                                            << std::string(3072, 'x');
+  const Result picture = run(folder.path(), "predict --weights out/a/weights.safetensors gray.ppm");
+  CAPTURE(picture.output);
+  CHECK(picture.exit_code == 0);
+  CHECK(std::count(picture.output.begin(), picture.output.end(), '\n') == 10);
+
+  std::ofstream(folder.path() / "small.ppm") << "P6 31 32 255\n" << std::string(3 * 31 * 32, 'x');
+  const Result small = run(folder.path(), "predict --weights out/a/weights.safetensors small.ppm");
+  CHECK(small.exit_code == 1);
+  CHECK(small.output ==
+        "predict: the picture is 31 x 32, but the network takes 32 x 32; resize it first\n");
+}
+
+TEST_CASE("programs: the same seed gives the same history, another seed another one") {
+  const tapegrad::test::TemporaryFolder folder;
+  const std::string options = "assignment2 --quiet --half-cycle 3 --measure-per-cycle 1 ";
+  REQUIRE(run(folder.path(), options + "--out a --seed 7").exit_code == 0);
+  REQUIRE(run(folder.path(), options + "--out b --seed 7").exit_code == 0);
+  REQUIRE(run(folder.path(), options + "--out c --seed 8").exit_code == 0);
+  CHECK(contents(folder.path() / "a/history.csv") == contents(folder.path() / "b/history.csv"));
+  CHECK(contents(folder.path() / "a/history.csv") != contents(folder.path() / "c/history.csv"));
+}
+
+TEST_CASE("programs: assignment1 runs one setting or four") {
+  const tapegrad::test::TemporaryFolder folder;
+  const Result one = run(folder.path(), "assignment1 --quiet --lambda 0.1 --epochs 1 --out one");
+  CAPTURE(one.output);
+  CHECK(one.exit_code == 0);
+  CHECK_THAT(one.output, Contains("     0.1   0.001"));
+  CHECK(fs::exists(folder.path() / "one/history.csv"));
+
+  const Result four =
+      run(folder.path(), "assignment1 --quiet --epochs 1 --batch-size 5000 --out four");
+  CHECK(four.exit_code == 0);
+  CHECK(fs::exists(folder.path() / "four/lambda0_lr0.1/summary.json"));
+  CHECK(fs::exists(folder.path() / "four/lambda1_lr0.001/weights.safetensors"));
+}
+
+TEST_CASE(
+    "programs: gradient_check passes with centred differences and fails with a useless step") {
+  const tapegrad::test::TemporaryFolder folder;
+  const Result good = run(folder.path(), "gradient_check --synthetic --quiet");
+  CAPTURE(good.output);
+  CHECK(good.exit_code == 0);
+  CHECK_THAT(good.output, Contains("pass"));
+  const Result bad = run(folder.path(), "gradient_check --synthetic --quiet --step 0.1");
+  CHECK(bad.exit_code == 1);
+  CHECK_THAT(bad.output, Contains("FAIL"));
+}
+
+TEST_CASE("programs: bad options are usage errors") {
+  const tapegrad::test::TemporaryFolder folder;
+  const auto usage_error = [&](const std::string& command, const std::string& text) {
+    const Result result = run(folder.path(), command);
+    CAPTURE(command, result.output);
+    CHECK(result.exit_code == 2);
+    CHECK(result.output == text);
+  };
+  const std::string see = "Run `assignment2 --help` for the options.\n";
+  usage_error("assignment2 --lamda 1",
+              "assignment2: The following arguments were not expected: 1 --lamda\n" + see);
+  usage_error("assignment2 --lambda -1",
+              "assignment2: --lambda: -1 is not a number in 0 .. 1000000\n" + see);
+  usage_error("assignment2 --lambda nan",
+              "assignment2: --lambda: nan is not a number in 0 .. 1000000\n" + see);
+  usage_error("assignment2 --cycles 1.5",
+              "assignment2: --cycles: 1.5 is not a number in 1 .. 1000000\n" + see);
+  usage_error("assignment2 --train-batches 6",
+              "assignment2: --train-batches: 6 is not a number in 1 .. 5\n" + see);
+  usage_error("assignment2 --hidden", "assignment2: --hidden: 1 required COUNT missing\n" + see);
+  usage_error("assignment2 --precision half",
+              "assignment2: --precision: half not in {float,double}\n" + see);
+}
+
+TEST_CASE("programs: what cannot be done is said in one line, exit code 1") {
+  const tapegrad::test::TemporaryFolder folder;
+  const auto error = [&](const std::string& command, const std::string& text) {
+    const Result result = run(folder.path(), command);
+    CAPTURE(command, result.output);
+    CHECK(result.exit_code == 1);
+    CHECK(result.output == text + "\n");
+  };
+  error("assignment2 --data nowhere",
+        "assignment2: cifar10: nowhere (given by --data) is not a folder: give the one that holds "
+        "the "
+        "six .bin files, or run script/get-cifar10");
+  error("assignment2 --data . --synthetic",
+        "assignment2: --data and --synthetic exclude each other: give one of them");
+  error("assignment2 --out /proc/none",
+        "assignment2: cannot create /proc/none: No such file or directory");
+  error("assignment2 --batch-size 10001 --quiet",
+        "assignment2: loader: batch_size 10001 is more than the 10000 images there are");
+  error("assignment2 --validation 10001",
+        "assignment2: --validation 10001: with --train-batches 1 at most 10000 images are left for "
+        "it, "
+        "those of the next batch");
+  error("assignment2 --quiet --lr-max 1000 --half-cycle 5",
+        "assignment2: the loss is nan at step 4 (learning rate 800); a lower learning rate or "
+        "clipped "
+        "gradients may keep it finite");
+  error("predict --weights none.safetensors",
+        "predict: cannot open none.safetensors: No such file or directory");
+  std::ofstream(folder.path() / "bad.safetensors") << "not a model";
+  const Result bad = run(folder.path(), "predict --weights bad.safetensors");
+  CHECK(bad.exit_code == 1);
+  CHECK_THAT(bad.output, StartsWith("predict: bad.safetensors: "));
+}
+
+TEST_CASE("programs: --help lists every option with its default") {
+  const tapegrad::test::TemporaryFolder folder;
+  const Result help = run(folder.path(), "assignment2 --help");
+  CHECK(help.exit_code == 0);
+  for (const char* option :
+       {"--data", "--synthetic", "--hidden", "--lambda", "--lr-min", "--lr-max", "--half-cycle",
+        "--cycles", "--batch-size", "--seed", "--sequential", "--standardize", "--train-batches",
+        "--validation", "--measure-per-cycle", "--precision", "--out", "--quiet"}) {
+    CHECK_THAT(help.output, Contains(option));
+  }
+  CHECK_THAT(help.output, Contains("--half-cycle COUNT=500"));
+}
