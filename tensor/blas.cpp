@@ -1,9 +1,12 @@
 // The one file that sees OpenBLAS.
 #include <cblas.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <limits>
 
+#include "tensor/error.h"
 #include "tensor/kernels.h"
 
 namespace tapegrad::kernels {
@@ -17,6 +20,14 @@ void start_with_one_thread() {
     return true;
   }();
   static_cast<void>(done);
+}
+
+// OpenBLAS counts in int.
+int blas_int(Index n) {
+  if (n > std::numeric_limits<int>::max()) {
+    throw ShapeError(fmt::format("gemm: a matrix side of {} is more than OpenBLAS can count", n));
+  }
+  return static_cast<int>(n);
 }
 
 CBLAS_TRANSPOSE flag(Op op) { return op == Op::transpose ? CblasTrans : CblasNoTrans; }
@@ -46,9 +57,9 @@ void gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out) {
     return;
   }
   start_with_one_thread();
-  blas_gemm(op_a, op_b, static_cast<int>(out.to.shape()[0]), static_cast<int>(out.to.shape()[1]),
-            static_cast<int>(k), a.data(), static_cast<int>(a.shape()[1]), b.data(),
-            static_cast<int>(b.shape()[1]), out.fresh ? T(0) : T(1), out.to.data());
+  blas_gemm(op_a, op_b, blas_int(out.to.shape()[0]), blas_int(out.to.shape()[1]), blas_int(k),
+            a.data(), blas_int(a.shape()[1]), b.data(), blas_int(b.shape()[1]),
+            out.fresh ? T(0) : T(1), out.to.data());
 }
 
 template void gemm(Op, Op, View<const float>, View<const float>, Target<float>);

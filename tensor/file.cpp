@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <string>
 
@@ -19,6 +18,12 @@ namespace {
   throw FileError(fmt::format("cannot {} {}: {}", action, path.string(), std::strerror(error)));
 }
 
+[[noreturn]] void fail_not_a_file(const char* action, const std::filesystem::path& path,
+                                  bool directory) {
+  throw FileError(fmt::format("cannot {} {}: it is {}, not a file", action, path.string(),
+                              directory ? "a directory" : "a device or pipe"));
+}
+
 void write_all(int descriptor, std::span<const std::byte> bytes,
                const std::filesystem::path& path) {
   while (!bytes.empty()) {
@@ -29,17 +34,40 @@ void write_all(int descriptor, std::span<const std::byte> bytes,
   }
 }
 
-// A name in the folder of `path` that nobody else uses, open for writing.
-int open_temporary(const std::filesystem::path& path, std::string& name) {
-  name = path.string() + ".XXXXXX.part";
-  const int descriptor = ::mkostemps(name.data(), 5, O_CLOEXEC);
-  if (descriptor < 0) fail("write", path, errno);
-  return descriptor;
+// A file in `folder` that nobody else uses, open for writing; its name does not depend on the
+// target's, which may be as long as names get.
+int open_temporary(const std::filesystem::path& folder, std::filesystem::path& name,
+                   const std::filesystem::path& target) {
+  for (int i = 0;; ++i) {
+    name = folder / fmt::format(".tapegrad-{}-{}.part", ::getpid(), i);
+    const int descriptor = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (descriptor >= 0) return descriptor;
+    if (errno != EEXIST) fail("write", target, errno);
+  }
+}
+
+// Where a file of that name really is: behind links, so that a link is not replaced by a file.
+// Refuses to replace what is no file.
+std::filesystem::path resolve_target(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto status = std::filesystem::status(path, error);
+  if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
+    fail_not_a_file("write", path, std::filesystem::is_directory(status));
+  }
+  std::filesystem::path target = std::filesystem::weakly_canonical(path, error);
+  return error || target.empty() ? path : target;
+}
+
+// The permissions of a file that is about to be replaced stay.
+void keep_mode(int descriptor, const std::filesystem::path& target) {
+  struct stat status {};
+  if (::stat(target.c_str(), &status) == 0) {
+    static_cast<void>(::fchmod(descriptor, status.st_mode & 07777));
+  }
 }
 
 // A rename is on the disk only when its folder is.
-void sync_folder(const std::filesystem::path& path) {
-  const auto folder = path.has_parent_path() ? path.parent_path() : std::filesystem::path(".");
+void sync_folder(const std::filesystem::path& folder) {
   const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (descriptor < 0) return;
   ::fsync(descriptor);
@@ -57,8 +85,7 @@ InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
   if (error != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor_);
     if (error != 0) fail("open", path, error);
-    throw FileError(fmt::format("cannot open {}: it is {}, not a file", path.string(),
-                                S_ISDIR(status.st_mode) ? "a directory" : "a device or pipe"));
+    fail_not_a_file("open", path, S_ISDIR(status.st_mode));
   }
   size_ = status.st_size;
 }
@@ -87,21 +114,24 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
 }
 
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-  std::string temporary;
-  int descriptor = open_temporary(path, temporary);
+  const std::filesystem::path target = resolve_target(path);
+  const auto folder = target.has_parent_path() ? target.parent_path() : std::filesystem::path(".");
+  std::filesystem::path temporary;
+  int descriptor = open_temporary(folder, temporary, path);
   try {
     write_all(descriptor, bytes, path);
-    if (::fchmod(descriptor, 0644) != 0 || ::fsync(descriptor) != 0) fail("write", path, errno);
+    keep_mode(descriptor, target);
+    if (::fsync(descriptor) != 0) fail("write", path, errno);
     const int closed = ::close(descriptor);
     descriptor = -1;
     if (closed != 0) fail("write", path, errno);
-    if (::rename(temporary.c_str(), path.c_str()) != 0) fail("write", path, errno);
+    if (::rename(temporary.c_str(), target.c_str()) != 0) fail("write", path, errno);
   } catch (...) {
     if (descriptor >= 0) ::close(descriptor);
     ::unlink(temporary.c_str());
     throw;
   }
-  sync_folder(path);
+  sync_folder(folder);
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text) {

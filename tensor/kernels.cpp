@@ -183,17 +183,6 @@ void apply_rows(RowsBinaryLoop<T> f, View<const T> x, View<const T> y, Target<T>
 }
 
 template <Scalar T>
-void argmax_rows(View<const T> x, std::span<std::int32_t> out) {
-  const Rows r(x.shape());
-  assert(std::ssize(out) == r.rows);
-  const T* row = x.data();
-  for (std::int32_t& index : out) {
-    index = static_cast<std::int32_t>(std::max_element(row, row + r.cols) - row);
-    row += r.cols;
-  }
-}
-
-template <Scalar T>
 void linear(View<const T> x, View<const T> w, View<const T> b, Target<T> out) {
   broadcast<T>(b, out);
   gemm<T>(Op::none, Op::transpose, x, w, {out.to, false});
@@ -209,7 +198,6 @@ void linear(View<const T> x, View<const T> w, View<const T> b, Target<T> out) {
   template void repeat_axis<T>(View<const T>, int, Target<T>);                             \
   template void apply_rows<T>(RowsLoop<T>, View<const T>, Target<T>);                      \
   template void apply_rows<T>(RowsBinaryLoop<T>, View<const T>, View<const T>, Target<T>); \
-  template void argmax_rows<T>(View<const T>, std::span<std::int32_t>);                    \
   template void linear<T>(View<const T>, View<const T>, View<const T>, Target<T>);
 
 TAPEGRAD_INSTANTIATE(float)

@@ -73,10 +73,6 @@ void apply_rows(RowsLoop<T> f, View<const T> x, Target<T> out);
 template <Scalar T>
 void apply_rows(RowsBinaryLoop<T> f, View<const T> x, View<const T> y, Target<T> out);
 
-/// The row with the largest number, first one on ties, for each row of x [rows, cols].
-template <Scalar T>
-void argmax_rows(View<const T> x, std::span<std::int32_t> out);
-
 // ---- products ----
 
 enum class Op : bool { none, transpose };

@@ -12,10 +12,6 @@
 namespace tapegrad {
 namespace {
 
-// Streams that numbers are drawn from and streams that split() derives its children from differ in
-// the top bit of the counter, so no child's seed is ever a number somebody drew.
-constexpr std::uint64_t split_bit = std::uint64_t{1} << 63;
-
 std::array<std::uint64_t, 2> philox(std::uint64_t key, std::uint64_t low, std::uint64_t high) {
   const auto word = [](std::uint64_t x, int i) {
     return static_cast<std::uint32_t>(x >> (32 * i));
@@ -100,7 +96,7 @@ double normal_quantile(double p) {
 
 std::uint64_t Rng::bits() {
   const std::uint64_t i = position_++;
-  return philox(seed_, i / 2, stream_ & ~split_bit)[i % 2];
+  return philox(seed_, i / 2, stream_)[i % 2];
 }
 
 double Rng::normal() {

@@ -13,7 +13,9 @@ namespace tapegrad {
 /// Source: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3" (SC 2011).
 class Rng {
  public:
-  explicit Rng(std::uint64_t seed, std::uint64_t stream = 0) : seed_(seed), stream_(stream) {}
+  /// The top bit of `stream` is not used.
+  explicit Rng(std::uint64_t seed, std::uint64_t stream = 0)
+      : seed_(seed), stream_(stream & ~split_bit) {}
 
   /// 64 random bits.
   std::uint64_t bits();
@@ -51,6 +53,10 @@ class Rng {
   friend bool operator==(const Rng&, const Rng&) = default;
 
  private:
+  // Streams that numbers are drawn from and streams that split() derives its children from differ
+  // in this bit, so no child's seed is ever a number somebody drew.
+  static constexpr std::uint64_t split_bit = std::uint64_t{1} << 63;
+
   std::uint64_t seed_;
   std::uint64_t stream_;
   std::uint64_t position_ = 0;

@@ -174,21 +174,27 @@ TEST_CASE("programs: what cannot be done is said in one line, exit code 1") {
   error("assignment2 --out /proc/none",
         "assignment2: cannot create /proc/none: No such file or directory");
   error("assignment2 --batch-size 10001 --quiet",
-        "assignment2: loader: batch_size 10001 is more than the 10000 images there are");
+        "assignment2: loader: batch size 10001 with 10000 images: need 1 to 10000");
   error("assignment2 --validation 10001",
         "assignment2: --validation 10001: with --train-batches 1 at most 10000 images are left for "
         "it, "
         "those of the next batch");
-  error("assignment2 --quiet --lr-max 1000 --half-cycle 5",
-        "assignment2: the loss is nan at step 4 (learning rate 800); a lower learning rate or "
-        "clipped "
-        "gradients may keep it finite");
   error("predict --weights none.safetensors",
         "predict: cannot open none.safetensors: No such file or directory");
   std::ofstream(folder.path() / "bad.safetensors") << "not a model";
   const Result bad = run(folder.path(), "predict --weights bad.safetensors");
   CHECK(bad.exit_code == 1);
   CHECK_THAT(bad.output, StartsWith("predict: bad.safetensors: "));
+}
+
+TEST_CASE("programs: a loss that is not finite ends the run and says where") {
+  const tapegrad::test::TemporaryFolder folder;
+  const Result result = run(folder.path(), "assignment2 --quiet --lr-max 1000 --half-cycle 5");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 1);
+  CHECK_THAT(result.output, StartsWith("assignment2: the loss is nan at step "));
+  CHECK_THAT(result.output,
+             Contains("a lower learning rate or clipped gradients may keep it finite"));
 }
 
 TEST_CASE("programs: --help lists every option with its default") {

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Installs a build into a temporary prefix and builds the consumer against it, with CMake's
-# find_package and with pkg-config. usage: run.sh BUILD_FOLDER COMPILER COMPILER_FLAGS
+# find_package and with pkg-config. usage: run.sh BUILD_FOLDER COMPILER SANITIZERS
 set -euo pipefail
-build=$1 compiler=$2 flags=${3:-}
+build=$1 compiler=$2 flags=${3:+-fsanitize=$3}
 here=$(cd "$(dirname "$0")" && pwd)
 prefix=$(mktemp -d)
 trap 'rm -rf "$prefix"' EXIT

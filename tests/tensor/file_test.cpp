@@ -1,0 +1,172 @@
+#include "tensor/file.h"
+
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstddef>
+#include <fstream>
+#include <string>
+
+#include "tensor/error.h"
+#include "tests/catch.h"
+
+using namespace tapegrad;
+namespace fs = std::filesystem;
+
+namespace {
+
+// A folder of its own for each test, removed at the end.
+class Folder {
+ public:
+  Folder() {
+    std::string name = (fs::temp_directory_path() / "tapegrad_file_XXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    path_ = name;
+  }
+  ~Folder() { fs::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+
+  fs::path operator/(const char* name) const { return path_ / name; }
+
+  Index count() const {
+    return std::distance(fs::directory_iterator(path_), fs::directory_iterator());
+  }
+
+ private:
+  fs::path path_;
+};
+
+std::string text_of(const fs::path& path) {
+  const auto bytes = read_file(path);
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+template <class F>
+std::string file_error(F f) {
+  try {
+    f();
+  } catch (const FileError& e) {
+    return e.what();
+  }
+  return "nothing thrown";
+}
+
+}  // namespace
+
+TEST_CASE("file: what is written is read back") {
+  const Folder folder;
+  const fs::path path = folder / "a.bin";
+  for (const std::string& text :
+       {std::string("hello"), std::string(), std::string("a\0b", 3), std::string(100'000, 'x')}) {
+    write_file(path, text);
+    CHECK(text_of(path) == text);
+  }
+  CHECK(folder.count() == 1);
+}
+
+TEST_CASE("file: parts are read from where they stand") {
+  const Folder folder;
+  write_file(folder / "a", "0123456789");
+  const InputFile file(folder / "a");
+  CHECK(file.size() == 10);
+  CHECK(file.path() == folder / "a");
+  std::byte part[4];
+  file.read(3, part);
+  CHECK(static_cast<char>(part[0]) == '3');
+  CHECK(static_cast<char>(part[3]) == '6');
+  CHECK(file_error([&] { file.read(8, part); }) ==
+        "cannot read " + (folder / "a").string() + ": it ended at byte 10, 2 bytes early");
+  file.read(10, {});
+}
+
+TEST_CASE("file: a missing file is named, with the reason") {
+  const Folder folder;
+  CHECK(file_error([&] { read_file(folder / "missing"); }) ==
+        "cannot open " + (folder / "missing").string() + ": No such file or directory");
+}
+
+TEST_CASE("file: folders, pipes and devices are refused at once") {
+  const Folder folder;
+  fs::create_directory(folder / "folder");
+  REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
+  CHECK(file_error([&] { read_file(folder / "folder"); }) ==
+        "cannot open " + (folder / "folder").string() + ": it is a directory, not a file");
+  CHECK(file_error([&] { read_file(folder / "pipe"); }) ==
+        "cannot open " + (folder / "pipe").string() + ": it is a device or pipe, not a file");
+  CHECK_THROWS_AS(read_file("/dev/zero"), FileError);
+}
+
+TEST_CASE("file: an unreadable file is refused") {
+  if (::geteuid() == 0) return;  // root reads everything
+  const Folder folder;
+  write_file(folder / "secret", "x");
+  fs::permissions(folder / "secret", fs::perms::none);
+  CHECK(file_error([&] { read_file(folder / "secret"); }) ==
+        "cannot open " + (folder / "secret").string() + ": Permission denied");
+}
+
+TEST_CASE("file: writing replaces the old file and leaves nothing else") {
+  const Folder folder;
+  write_file(folder / "a", "a long old text");
+  write_file(folder / "a", "new");
+  CHECK(text_of(folder / "a") == "new");
+  CHECK(folder.count() == 1);
+}
+
+TEST_CASE("file: a reader that opened the old file still reads it whole") {
+  const Folder folder;
+  write_file(folder / "a", "old");
+  const InputFile old(folder / "a");
+  write_file(folder / "a", "new text");
+  std::byte bytes[3];
+  old.read(0, bytes);
+  CHECK(static_cast<char>(bytes[0]) == 'o');
+}
+
+TEST_CASE("file: a folder that does not exist cannot be written to") {
+  const Folder folder;
+  CHECK(file_error([&] { write_file(folder / "none/a", "x"); }) ==
+        "cannot write " + (folder / "none/a").string() + ": No such file or directory");
+  CHECK(folder.count() == 0);
+}
+
+TEST_CASE("file: a write that fails at the rename removes its temporary file") {
+  const Folder folder;
+  fs::create_directory(folder / "a");
+  write_file(folder / "a/inside", "kept");
+  CHECK_THROWS_AS(write_file(folder / "a", "x"), FileError);
+  CHECK(folder.count() == 1);
+  CHECK(text_of(folder / "a/inside") == "kept");
+}
+
+TEST_CASE("file: a write that fails half way keeps the old file") {
+  const Folder folder;
+  write_file(folder / "a", "old");
+  // A size limit makes the kernel stop the write, as a full disk does.
+  struct Limit {
+    Limit() {
+      REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+      old_handler = std::signal(SIGXFSZ, SIG_IGN);
+      rlimit small = before;
+      small.rlim_cur = 1000;
+      REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+    }
+    ~Limit() {
+      ::setrlimit(RLIMIT_FSIZE, &before);
+      std::signal(SIGXFSZ, old_handler);
+    }
+    rlimit before{};
+    void (*old_handler)(int) = nullptr;
+  };
+  std::string error;
+  {
+    const Limit limit;
+    error = file_error([&] { write_file(folder / "a", std::string(5000, 'x')); });
+  }
+  CHECK(error == "cannot write " + (folder / "a").string() + ": File too large");
+  CHECK(text_of(folder / "a") == "old");
+  CHECK(folder.count() == 1);
+}
