@@ -4,10 +4,13 @@
 
 namespace tapegrad {
 
+using kernels::apply;
+using kernels::loops;
+
 template <Scalar T>
 Var<T> sum(Var<T> x) {
   auto y = x.tape().record("sum", Shape{}, {x});
-  y.out()[0] = kernels::loops<T>().sum(x.value().size(), x.value().data());
+  y.out()[0] = loops<T>().sum(x.value().size(), x.value().data());
   return y.vjp([=](View<const T> dy) { kernels::fill<T>(dy[0], x.grad()); });
 }
 
@@ -22,13 +25,26 @@ Var<T> sum(Var<T> x, int axis, bool keepdim) {
 
 template <Scalar T>
 Var<T> mean(Var<T> x) {
-  return sum(x) / static_cast<T>(x.shape().size());
+  auto y = x.tape().record("mean", Shape{}, {x});
+  const T n = static_cast<T>(x.shape().size());
+  y.out()[0] = loops<T>().sum(x.value().size(), x.value().data()) / n;
+  return y.vjp([=](View<const T> dy) { kernels::fill<T>(dy[0] / n, x.grad()); });
 }
 
 template <Scalar T>
 Var<T> mean(Var<T> x, int axis, bool keepdim) {
-  const Index n = x.shape()[x.shape().axis(axis, "mean")];
-  return sum(x, axis, keepdim) / static_cast<T>(n);
+  const int at = x.shape().axis(axis, "mean");
+  const T share = T(1) / static_cast<T>(x.shape()[at]);
+  const Shape shape = keepdim ? x.shape().with(at, 1) : x.shape().without(at);
+  auto y = x.tape().record("mean", shape, {x});
+  // Sums on the way to the mean, and the mean's gradient on the way back.
+  const View<T> scratch(x.tape().template scratch<T>(shape.size()).data(), shape);
+  kernels::sum_axis<T>(x.value(), at, scratch);
+  apply<T>(loops<T>().scale, share, scratch, y.out());
+  return y.vjp([=](View<const T> dy) {
+    apply<T>(loops<T>().scale, share, dy, scratch);
+    kernels::repeat_axis<T>(scratch, at, x.grad());
+  });
 }
 
 #define TAPEGRAD_LIST(T)                  \

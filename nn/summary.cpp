@@ -17,10 +17,7 @@ struct Line {
 
 // "154160" -> "154,160"
 std::string grouped(Index n) {
-  std::string digits = std::to_string(n);
-  for (auto i = std::ssize(digits) - 3; i > 0; i -= 3)
-    digits.insert(static_cast<std::size_t>(i), ",");
-  return digits;
+  return n < 1000 ? fmt::format("{}", n) : fmt::format("{},{:03}", grouped(n / 1000), n % 1000);
 }
 
 // The op's line; a parameter's node is recognised by where its numbers are.
@@ -51,7 +48,8 @@ std::string table(const std::vector<Line>& lines) {
     std::string row = fmt::format("{:<{}}  {:<{}}  {:<{}}  {:>10}", line.op, op, line.shape, shape,
                                   line.parameters, parameters, count);
     row.erase(row.find_last_not_of(' ') + 1);
-    text += row + "\n";
+    text += row;
+    text += '\n';
   }
   return text;
 }

@@ -21,8 +21,8 @@ struct Measurement {
   double epoch = 0;  // passes over the training set so far
   double lr = 0;     // of the next update
   double penalty = 0;
-  Scores train;
-  Scores validation;
+  Scores train = {};
+  Scores validation = {};
 
   double train_cost() const { return train.loss + penalty; }
   double validation_cost() const { return validation.loss + penalty; }

@@ -245,8 +245,8 @@ class Printer {
   // is what its lines after the first begin with.
   std::string block(int axis, Index start, const std::string& indent, std::size_t width) const {
     const bool innermost = axis == x_.shape().rank() - 1;
-    return "[" + (innermost ? row(axis, start, indent, width) : rows(axis, start, indent, width)) +
-           "]";
+    return fmt::format(
+        "[{}]", innermost ? row(axis, start, indent, width) : rows(axis, start, indent, width));
   }
 
   std::string rows(int axis, Index start, const std::string& indent, std::size_t width) const {

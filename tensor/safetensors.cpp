@@ -420,13 +420,16 @@ Safetensors read_safetensors(const std::filesystem::path& path) {
 std::vector<std::byte> serialize_safetensors(const Safetensors& file) {
   const std::string header = header_of(file);
   const std::uint64_t length = header.size();
-  std::vector<std::byte> bytes;
+  std::size_t size = sizeof(length) + header.size();
+  for (const auto& [name, tensor] : file.tensors) size += tensor.bytes.size();
+  std::vector<std::byte> bytes(size);
+  std::byte* end = bytes.data();
   const auto append = [&](std::span<const std::byte> more) {
-    bytes.insert(bytes.end(), more.begin(), more.end());
+    end = std::copy(more.begin(), more.end(), end);
   };
   append(std::as_bytes(std::span(&length, 1)));
   append(std::as_bytes(std::span(header)));
-  for (const auto& entry : file.tensors) append(entry.second.bytes);
+  for (const auto& [name, tensor] : file.tensors) append(tensor.bytes);
   return bytes;
 }
 

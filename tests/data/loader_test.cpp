@@ -1,9 +1,6 @@
 #include "data/loader.h"
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
-#include <new>
 #include <type_traits>
 
 #include "tensor/error.h"
@@ -15,34 +12,6 @@ using data::Loader;
 using data::Order;
 using data::Scope;
 using data::Standardizer;
-
-// Every allocation of the test program is counted. Not inlined: g++ 12 would see free() beside an
-// operator new it does not look into, and warn.
-namespace {
-std::atomic<long> allocations{0};
-
-void* counted(void* p) {
-  if (p == nullptr) throw std::bad_alloc();
-  ++allocations;
-  return p;
-}
-}  // namespace
-
-void* operator new(std::size_t n) { return counted(std::malloc(n == 0 ? 1 : n)); }
-void* operator new(std::size_t n, const std::nothrow_t&) noexcept {
-  ++allocations;
-  return std::malloc(n == 0 ? 1 : n);
-}
-void* operator new(std::size_t n, std::align_val_t align) {
-  const auto a = static_cast<std::size_t>(align);
-  return counted(std::aligned_alloc(a, (n + a) / a * a));
-}
-[[gnu::noinline]] void operator delete(void* p) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-[[gnu::noinline]] void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
-  std::free(p);
-}
 
 namespace {
 
@@ -166,19 +135,6 @@ TEST_CASE("loader: the last incomplete batch of an epoch is dropped") {
   auto labels = next_epoch(shuffled);
   std::sort(labels.begin(), labels.end());
   CHECK(std::unique(labels.begin(), labels.end()) - labels.begin() == 20);
-}
-
-TEST_CASE("loader: allocates nothing after construction") {
-  const ImageSet set = numbered_set(40);
-  const auto standardizer = Standardizer::fit(set);
-  // The counter works: the constructor is seen to allocate.
-  long before = allocations;
-  Loader<float> loader(set, standardizer, 8, Rng(1));
-  CHECK(allocations > before);
-  before = allocations;
-  for (int i = 0; i < 20; ++i) loader.next();
-  const long after = allocations;
-  CHECK(after == before);
 }
 
 TEST_CASE("loader: batch sizes and sets that do not fit are refused") {

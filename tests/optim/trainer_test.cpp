@@ -1,0 +1,209 @@
+#include "optim/trainer.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+
+#include "autograd/ops.h"
+#include "optim/progress.h"
+#include "optim/sgd.h"
+#include "tensor/error.h"
+#include "tests/catch.h"
+
+using namespace tapegrad;
+using Catch::Matchers::Message;
+
+namespace {
+
+/// w = 2 under the loss w^2 with rate 0.25: w halves at each step.
+struct Halving {
+  Halving() { all.add("w", w); }
+
+  optim::Trainer<double>::Loss loss() {
+    return [this](Tape<double>& tape) { return square(tape.parameter(w)); };
+  }
+
+  Parameter<double> w{Tensor<double>(Shape{}, 2)};
+  ParameterList<double> all;
+};
+
+/// What a function writes to stderr, which is a file meanwhile.
+template <class F>
+std::string stderr_of(F f) {
+  std::FILE* file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  std::fflush(stderr);
+  const int saved = ::dup(STDERR_FILENO);
+  ::dup2(::fileno(file), STDERR_FILENO);
+  f();
+  std::fflush(stderr);
+  ::dup2(saved, STDERR_FILENO);
+  ::close(saved);
+  std::rewind(file);
+  std::string text(1000, '\0');
+  text.resize(std::fread(text.data(), 1, text.size(), file));
+  std::fclose(file);
+  return text;
+}
+
+std::vector<Index> steps_of(const std::vector<optim::Measurement>& history) {
+  std::vector<Index> steps;
+  for (const auto& m : history) steps.push_back(m.step);
+  return steps;
+}
+
+}  // namespace
+
+TEST_CASE("trainer: repeats loss, backward, step") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  std::vector<std::pair<Index, double>> seen;
+  optim::Trainer<double> trainer(sgd, problem.loss(), {.on_step = [&](Index step, double loss) {
+                                   seen.emplace_back(step, loss);
+                                 }});
+  trainer.run(3);
+  CHECK(seen == std::vector<std::pair<Index, double>>{{1, 4}, {2, 1}, {3, 0.25}});
+  CHECK(problem.w.value()[0] == 0.25);
+  CHECK(sgd.steps() == 3);
+}
+
+TEST_CASE("trainer: measures before the first step, every so many, and after the last") {
+  const auto history_of = [](Index every, Index steps) {
+    Halving problem;
+    optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+    optim::Trainer<double> trainer(sgd, problem.loss(),
+                                   {.measure_every = every, .measure_train = [] {
+                                      return optim::Scores{1, 1};
+                                    }});
+    trainer.run(steps);
+    return steps_of(trainer.history());
+  };
+  CHECK(history_of(0, 5) == std::vector<Index>{0, 5});
+  CHECK(history_of(2, 5) == std::vector<Index>{0, 2, 4, 5});
+  CHECK(history_of(2, 4) == std::vector<Index>{0, 2, 4});
+  CHECK(history_of(10, 5) == std::vector<Index>{0, 5});
+}
+
+TEST_CASE("trainer: a measurement says step, epoch, rate, penalty and scores") {
+  Halving problem;
+  optim::Sgd<double> sgd({{problem.all, 0.5}},
+                         optim::StepDecay{.lr = 0.5, .factor = 0.5, .every = 2});
+  std::vector<Index> measured;
+  optim::Trainer<double> trainer(
+      sgd, problem.loss(),
+      {.measure_every = 2,
+       .steps_per_epoch = 8,
+       .measure_train =
+           [&] {
+             return optim::Scores{problem.w.value()[0], 0.5};
+           },
+       .measure_validation =
+           [] {
+             return optim::Scores{3, 0.25};
+           },
+       .on_measure = [&](const optim::Measurement& m) { measured.push_back(m.step); }});
+  trainer.run(4);
+  REQUIRE(trainer.history().size() == 3);
+  CHECK(measured == std::vector<Index>{0, 2, 4});
+  const auto& first = trainer.history()[0];
+  CHECK(first.step == 0);
+  CHECK(first.epoch == 0);
+  CHECK(first.lr == 0.5);
+  CHECK(first.penalty == 1);
+  CHECK(first.train.loss == 2);
+  CHECK(first.train_cost() == 3);
+  CHECK(first.validation_cost() == 4);
+  CHECK(first.validation.accuracy == 0.25);
+  const auto& second = trainer.history()[1];
+  CHECK(second.step == 2);
+  CHECK(second.epoch == 0.25);
+  CHECK(second.lr == 0.25);
+}
+
+TEST_CASE("trainer: a callback can stop it after the step being made") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  optim::Trainer<double>* self = nullptr;
+  optim::Trainer<double> trainer(sgd, problem.loss(), {.on_step = [&](Index step, double) {
+                                   if (step == 2) self->stop();
+                                 }});
+  self = &trainer;
+  trainer.run(10);
+  CHECK(sgd.steps() == 2);
+  CHECK(problem.w.value()[0] == 0.5);
+}
+
+TEST_CASE("trainer: run may be called again and goes on") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  std::vector<Index> seen;
+  optim::Trainer<double> trainer(sgd, problem.loss(),
+                                 {.on_step = [&](Index step, double) { seen.push_back(step); }});
+  trainer.run(2);
+  trainer.run(1);
+  CHECK(sgd.steps() == 3);
+  CHECK(seen == std::vector<Index>{1, 2, 3});
+}
+
+TEST_CASE("trainer: a loss that is not finite is refused before it moves a weight") {
+  for (const double bad : {std::nan(""), std::numeric_limits<double>::infinity()}) {
+    Halving problem;
+    optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+    optim::Trainer<double> trainer(sgd, [&](Tape<double>& tape) {
+      return scale(square(tape.parameter(problem.w)), sgd.steps() == 2 ? bad : 1);
+    });
+    CHECK_THROWS_MATCHES(
+        trainer.run(5), GradError,
+        Message(std::string("the loss is ") + (std::isnan(bad) ? "nan" : "inf") +
+                " at step 2 (learning rate 0.25); a lower learning rate or clipped gradients may "
+                "keep it finite"));
+    CHECK(problem.w.value()[0] == 0.5);
+  }
+}
+
+TEST_CASE("trainer: prints nothing when stderr is not a terminal") {
+  CHECK(stderr_of([] { std::fputs("seen", stderr); }) == "seen");
+  CHECK(stderr_of([] {
+          Halving problem;
+          optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+          optim::Trainer<double>(sgd, problem.loss()).run(100);
+        }).empty());
+  CHECK(stderr_of([] {
+          optim::Progress progress(10);
+          for (Index i = 0; i <= 10; ++i) progress.update(i, "note");
+          progress.clear();
+        }).empty());
+}
+
+TEST_CASE("history: the CSV text, with what was not measured left empty") {
+  CHECK(optim::to_csv({}) ==
+        "step,epoch,lr,train_cost,train_loss,train_accuracy,validation_cost,validation_loss,"
+        "validation_accuracy\n");
+  const optim::Measurement first{0, 0, 1e-5, 0.5, {2.25, 0.125}, {}};
+  const optim::Measurement second{100, 1.5, 0.1, 0, {0.1, 1.0 / 3}, {2, 0.5}};
+  CHECK(optim::to_csv({first, second}) ==
+        "step,epoch,lr,train_cost,train_loss,train_accuracy,validation_cost,validation_loss,"
+        "validation_accuracy\n"
+        "0,0,1e-05,2.75,2.25,0.125,,,\n"
+        "100,1.5,0.1,0.1,0.1,0.3333333333333333,2,2,0.5\n");
+}
+
+TEST_CASE("history: numbers read back exactly") {
+  const optim::Measurement m{1, 0.1, 0.1 + 0.2, 0, {std::nextafter(1.0, 2.0), 2.0 / 3}, {}};
+  const std::string text = optim::to_csv({m});
+  const std::string line = text.substr(text.find('\n') + 1);
+  double epoch = 0;
+  double lr = 0;
+  double cost = 0;
+  double loss = 0;
+  double accuracy = 0;
+  REQUIRE(std::sscanf(line.c_str(), "1,%lf,%lf,%lf,%lf,%lf,,,", &epoch, &lr, &cost, &loss,
+                      &accuracy) == 5);
+  CHECK(epoch == m.epoch);
+  CHECK(lr == m.lr);
+  CHECK(cost == m.train_cost());
+  CHECK(loss == m.train.loss);
+  CHECK(accuracy == m.train.accuracy);
+}
