@@ -3,4 +3,5 @@
 
 #define TAPEGRAD_FOR_EACH_SCALAR(LIST) \
   LIST(float)                          \
-  LIST(double)
+  LIST(double)                         \
+  LIST(Dual)

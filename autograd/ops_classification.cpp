@@ -67,7 +67,7 @@ Var<T> softmax_cross_entropy(Var<T> logits, std::span<const std::int32_t> labels
   auto loss = tape.record("softmax_cross_entropy", Shape{}, {logits});
   const auto kept = tape.copy(labels);
   const auto p = tape.template scratch<T>(rows * classes);
-  const T n = static_cast<T>(rows);
+  const T n = number<T>(rows);
   loss.out()[0] =
       loops<T>().cross_entropy(rows, classes, logits.value().data(), kept.data(), p.data()) / n;
   return loss.vjp([=](View<const T> dloss) {

@@ -26,7 +26,7 @@ Var<T> sum(Var<T> x, int axis, bool keepdim) {
 template <Scalar T>
 Var<T> mean(Var<T> x) {
   auto y = x.tape().record("mean", Shape{}, {x});
-  const T n = static_cast<T>(x.shape().size());
+  const T n = number<T>(x.shape().size());
   y.out()[0] = loops<T>().sum(x.value().size(), x.value().data()) / n;
   return y.vjp([=](View<const T> dy) { kernels::fill<T>(dy[0] / n, x.grad()); });
 }
@@ -34,7 +34,7 @@ Var<T> mean(Var<T> x) {
 template <Scalar T>
 Var<T> mean(Var<T> x, int axis, bool keepdim) {
   const int at = x.shape().axis(axis, "mean");
-  const T share = T(1) / static_cast<T>(x.shape()[at]);
+  const T share = T(1) / number<T>(x.shape()[at]);
   const Shape shape = keepdim ? x.shape().with(at, 1) : x.shape().without(at);
   auto y = x.tape().record("mean", shape, {x});
   // Sums on the way to the mean, and the mean's gradient on the way back.

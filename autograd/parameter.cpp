@@ -19,5 +19,6 @@ View<const T> Parameter<T>::gradient() const {
 
 template class Parameter<float>;
 template class Parameter<double>;
+template class Parameter<Dual>;
 
 }  // namespace tapegrad

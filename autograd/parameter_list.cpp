@@ -63,9 +63,11 @@ void copy_values(const ParameterList<From>& from, const ParameterList<To>& to) {
 
 template class ParameterList<float>;
 template class ParameterList<double>;
+template class ParameterList<Dual>;
 template void copy_values(const ParameterList<float>&, const ParameterList<float>&);
 template void copy_values(const ParameterList<float>&, const ParameterList<double>&);
 template void copy_values(const ParameterList<double>&, const ParameterList<float>&);
 template void copy_values(const ParameterList<double>&, const ParameterList<double>&);
+template void copy_values(const ParameterList<double>&, const ParameterList<Dual>&);
 
 }  // namespace tapegrad

@@ -242,7 +242,9 @@ std::vector<const Node<T>*> Tape<T>::nodes() const {
 
 template class Var<float>;
 template class Var<double>;
+template class Var<Dual>;
 template class Tape<float>;
 template class Tape<double>;
+template class Tape<Dual>;
 
 }  // namespace tapegrad

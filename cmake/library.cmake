@@ -37,7 +37,7 @@ function(tapegrad_add_loops isa)
   target_sources(tapegrad PRIVATE $<TARGET_OBJECTS:tapegrad_loops_${isa}>)
 endfunction()
 
-tapegrad_add_loops(baseline)
+tapegrad_add_loops(baseline -DTAPEGRAD_DUAL_LOOPS)
 if(TAPEGRAD_MULTIVERSION AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   tapegrad_add_loops(v3 -march=x86-64-v3)
   tapegrad_add_loops(v4 -march=x86-64-v4 -mprefer-vector-width=512)

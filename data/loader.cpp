@@ -37,7 +37,7 @@ void permute(Rng rng, Index epoch, std::span<std::int32_t> order) {
   Rng(key.seed(), key.stream() + static_cast<std::uint64_t>(epoch)).permutation(order);
 }
 
-template <Scalar T>
+template <Real T>
 std::span<T> row(View<T> x, Index i) {
   const Index columns = x.shape()[1];
   return x.span().subspan(static_cast<std::size_t>(i * columns), static_cast<std::size_t>(columns));
@@ -45,7 +45,7 @@ std::span<T> row(View<T> x, Index i) {
 
 }  // namespace
 
-template <Scalar T>
+template <Real T>
 Loader<T>::Loader(const ImageSet& images, const Standardizer& standardizer, Index batch_size,
                   Rng rng, Order order)
     : images_(&images),
@@ -58,14 +58,14 @@ Loader<T>::Loader(const ImageSet& images, const Standardizer& standardizer, Inde
   std::iota(image_order_.begin(), image_order_.end(), 0);
 }
 
-template <Scalar T>
+template <Real T>
 void Loader<T>::prepare_order() {
   if (order_ == Order::sequential || epoch() == prepared_epoch_) return;
   prepared_epoch_ = epoch();
   permute(rng_, prepared_epoch_, image_order_);
 }
 
-template <Scalar T>
+template <Real T>
 Batch<T> Loader<T>::next() {
   prepare_order();
   const Index begin = position_ % batches_per_epoch() * batch_size();
@@ -78,13 +78,13 @@ Batch<T> Loader<T>::next() {
   return {x_, y_};
 }
 
-template <Scalar T>
+template <Real T>
 void Loader<T>::seek(Index position) {
   if (position < 0) throw DataError(fmt::format("loader: no batch {}", position));
   position_ = position;
 }
 
-template <Scalar T>
+template <Real T>
 Batch<T> gather(const ImageSet& images, const Standardizer& standardizer, Index begin,
                 View<T> out) {
   require_images(images, "gather");

@@ -13,7 +13,7 @@ namespace tapegrad::data {
 
 /// Standardised images x [n, features] and their labels y [n], both borrowed:
 /// `const auto [x, y] = loader.next();`
-template <Scalar T>
+template <Real T>
 struct Batch {
   View<const T> x;
   std::span<const std::int32_t> y;
@@ -26,7 +26,7 @@ enum class Order { shuffled, sequential };
 /// order of epoch e is a pure function of (rng, e), the same for float and double. Keeps
 /// references: the image set and the standardizer must outlive the loader. Allocates only when
 /// constructed.
-template <Scalar T>
+template <Real T>
 class Loader {
  public:
   /// Throws DataError unless 1 <= batch_size <= images.size() <= 2^31 - 1 and the standardizer is
@@ -68,9 +68,9 @@ class Loader {
 /// The images [begin, begin + n) standardised into `out` [n, features], and their labels: for
 /// evaluating a set block by block. The result borrows from `out` and `images`. Throws DataError
 /// when `out` is not a matrix of that many columns or the set has no such images.
-template <Scalar T>
+template <Real T>
 Batch<T> gather(const ImageSet& images, const Standardizer& standardizer, Index begin, View<T> out);
-template <Scalar T>
+template <Real T>
 Batch<T> gather(const ImageSet&&, const Standardizer&, Index, View<T>) = delete;
 
 }  // namespace tapegrad::data

@@ -142,7 +142,7 @@ Standardizer::Standardizer(std::vector<double> mean, std::vector<double> std)
   }
 }
 
-template <Scalar T>
+template <Real T>
 void Standardizer::apply(std::span<const std::uint8_t> pixels, std::span<T> out) const {
   if (pixels.size() != mean_.size() || out.size() != mean_.size()) {
     throw DataError(
@@ -150,7 +150,7 @@ void Standardizer::apply(std::span<const std::uint8_t> pixels, std::span<T> out)
                     pixels.size(), out.size(), mean_.size()));
   }
   const auto& [scale, shift] = std::get<Affine<T>>(affine_);
-  kernels::loops<T>().decode(features(), pixels.data(), scale.data(), shift.data(), out.data());
+  kernels::training_loops<T>().decode(features(), pixels.data(), scale.data(), shift.data(), out.data());
 }
 
 template void Standardizer::apply(std::span<const std::uint8_t>, std::span<float>) const;

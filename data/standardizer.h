@@ -41,11 +41,11 @@ class Standardizer {
   /// out[i] = (pixels[i] / 255 - mean[i]) / std[i] for one image, computed as
   /// pixels[i] * scale[i] + shift[i]: off by a few roundings of the larger term. Throws DataError
   /// unless both have features() elements.
-  template <Scalar T>
+  template <Real T>
   void apply(std::span<const std::uint8_t> pixels, std::span<T> out) const;
 
  private:
-  template <Scalar T>
+  template <Real T>
   struct Affine {
     std::vector<T> scale, shift;
   };

@@ -36,7 +36,7 @@ struct Options : TrainingOptions {
   }
 };
 
-template <Scalar T>
+template <Real T>
 FinalScores train(const Options& options, const Setting& setting, const Dataset& images,
                   const std::filesystem::path& out, const CommandLine& command_line) {
   Run run("assignment1", out);
@@ -69,7 +69,7 @@ FinalScores train(const Options& options, const Setting& setting, const Dataset&
   return scores;
 }
 
-template <Scalar T>
+template <Real T>
 int train_all(const Options& options, const CommandLine& command_line) {
   prepare_folder(options.out);
   const Dataset images = load_dataset(options.data);

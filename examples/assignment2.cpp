@@ -24,7 +24,7 @@ struct Options : TrainingOptions {
   Index measure_per_cycle = 10;
 };
 
-template <Scalar T>
+template <Real T>
 int train(const Options& options, const CommandLine& command_line) {
   Run run("assignment2", options.out);
   const Dataset images = load_dataset(options.data);

@@ -8,7 +8,7 @@
 
 namespace tapegrad::nn {
 
-template <Scalar T>
+template <Real T>
 Index count_correct(View<const T> logits, std::span<const std::int32_t> labels) {
   if (logits.shape().rank() != 2 || logits.shape()[0] != std::ssize(labels)) {
     throw ShapeError(fmt::format("accuracy: logits are {} but there are {} labels",

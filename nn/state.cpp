@@ -10,7 +10,7 @@
 namespace tapegrad::nn {
 namespace {
 
-template <Scalar T>
+template <Real T>
 void require_match(const Safetensors& file, const std::string& name,
                    const ParameterList<T>& parameters) {
   for (const auto& p : parameters) {
@@ -37,12 +37,12 @@ void require_match(const Safetensors& file, const std::string& name,
 
 }  // namespace
 
-template <Scalar T>
+template <Real T>
 void store_parameters(Safetensors& file, const ParameterList<T>& parameters) {
   for (const auto& p : parameters) file.add<T>(p.name, p.parameter->value());
 }
 
-template <Scalar T>
+template <Real T>
 void restore_parameters(const Safetensors& file, const std::string& name,
                         const ParameterList<T>& parameters) {
   require_match(file, name, parameters);
@@ -53,14 +53,14 @@ void restore_parameters(const Safetensors& file, const std::string& name,
   }
 }
 
-template <Scalar T>
+template <Real T>
 void save_parameters(const std::filesystem::path& path, const ParameterList<T>& parameters) {
   Safetensors file;
   store_parameters(file, parameters);
   write_safetensors(path, file);
 }
 
-template <Scalar T>
+template <Real T>
 void load_parameters(const std::filesystem::path& path, const ParameterList<T>& parameters) {
   restore_parameters(read_safetensors(path), path.string(), parameters);
 }

@@ -10,22 +10,22 @@
 namespace tapegrad::nn {
 
 /// Adds every parameter to a file's tensors, under its name.
-template <Scalar T>
+template <Real T>
 void store_parameters(Safetensors& file, const ParameterList<T>& parameters);
 
 /// Sets every parameter from a file's tensors; float and double convert into each other. `name` is
 /// what errors call the file. Throws FormatError when a parameter is missing, left over or of
 /// another shape, naming it and both shapes; nothing is changed then.
-template <Scalar T>
+template <Real T>
 void restore_parameters(const Safetensors& file, const std::string& name,
                         const ParameterList<T>& parameters);
 
 /// Writes the parameters as safetensors, all or nothing. Throws FileError.
-template <Scalar T>
+template <Real T>
 void save_parameters(const std::filesystem::path& path, const ParameterList<T>& parameters);
 
 /// Reads what save_parameters wrote. Throws as restore_parameters does, and FileError.
-template <Scalar T>
+template <Real T>
 void load_parameters(const std::filesystem::path& path, const ParameterList<T>& parameters);
 
 }  // namespace tapegrad::nn

@@ -21,7 +21,7 @@ std::string grouped(Index n) {
 }
 
 // The op's line; a parameter's node is recognised by where its numbers are.
-template <Scalar T>
+template <Real T>
 Line line_of(const Node<T>& node, const ParameterList<T>& parameters) {
   Line line{node.op, to_string(node.shape), "", 0};
   for (int i = 0; i < node.operand_count; ++i) {
@@ -56,7 +56,7 @@ std::string table(const std::vector<Line>& lines) {
 
 }  // namespace
 
-template <Scalar T>
+template <Real T>
 std::string summary(Module<T>& model, const Shape& input) {
   const Tensor<T> zeros(input);
   const ParameterList<T> parameters = model.parameters();

@@ -9,7 +9,7 @@ namespace tapegrad::nn {
 
 /// A table of what the model does to an input of the given shape, a line per op: its name, its
 /// value's shape, its parameters and how many numbers they hold. The model is run once, on zeros.
-template <Scalar T>
+template <Real T>
 std::string summary(Module<T>& model, const Shape& input);
 
 }  // namespace tapegrad::nn

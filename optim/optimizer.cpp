@@ -12,7 +12,7 @@
 namespace tapegrad::optim {
 namespace {
 
-template <Scalar T>
+template <Real T>
 void require_valid(const ParamGroups<T>& groups, const Clip& clip) {
   std::set<const Parameter<T>*> seen;
   for (const auto& group : groups) {
@@ -34,26 +34,26 @@ void require_valid(const ParamGroups<T>& groups, const Clip& clip) {
 
 }  // namespace
 
-template <Scalar T>
+template <Real T>
 double gradient_norm(const ParamGroups<T>& groups) {
   double sum = 0;
   for (const auto& group : groups) {
     for (const auto& p : group.parameters) {
       if (!p.parameter->has_new_gradient()) continue;
       const View<const T> g = p.parameter->gradient();
-      sum += kernels::loops<T>().sum_squares(g.size(), g.data());
+      sum += kernels::training_loops<T>().sum_squares(g.size(), g.data());
     }
   }
   return std::sqrt(sum);
 }
 
-template <Scalar T>
+template <Real T>
 Optimizer<T>::Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip)
     : groups_(std::move(groups)), schedule_(std::move(schedule)), clip_(clip) {
   require_valid(groups_, clip_);
 }
 
-template <Scalar T>
+template <Real T>
 void Optimizer<T>::require_new_gradient() const {
   for (const auto& group : groups_) {
     for (const auto& p : group.parameters) {
@@ -64,14 +64,14 @@ void Optimizer<T>::require_new_gradient() const {
       "step: no parameter has a new gradient; call tape.backward(loss) before each step");
 }
 
-template <Scalar T>
+template <Real T>
 double Optimizer<T>::gradient_scale() const {
   if (clip_.norm == 0) return 1;
   const double norm = gradient_norm(groups_);
   return norm > clip_.norm ? clip_.norm / norm : 1;
 }
 
-template <Scalar T>
+template <Real T>
 void Optimizer<T>::step() {
   require_new_gradient();
   const double rate = lr();

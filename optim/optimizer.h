@@ -15,12 +15,12 @@ struct Clip {
 };
 
 /// The Euclidean norm of the gradients of all parameters together.
-template <Scalar T>
+template <Real T>
 double gradient_norm(const ParamGroups<T>& groups);
 
 /// Moves parameters by their gradients. Reads gradients and never writes them; the one thing that
 /// writes parameter values. The parameters must outlive it.
-template <Scalar T>
+template <Real T>
 class Optimizer {
  public:
   virtual ~Optimizer() = default;

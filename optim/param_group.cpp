@@ -5,7 +5,7 @@
 
 namespace tapegrad::optim {
 
-template <Scalar T>
+template <Real T>
 ParamGroups<T> decay_matrices(const ParameterList<T>& parameters, double weight_decay) {
   ParamGroup<T> matrices{{}, weight_decay};
   ParamGroup<T> vectors;
@@ -15,20 +15,21 @@ ParamGroups<T> decay_matrices(const ParameterList<T>& parameters, double weight_
   return {matrices, vectors};
 }
 
-template <Scalar T>
+template <Real T>
 double penalty(const ParamGroups<T>& groups) {
   double total = 0;
   for (const auto& group : groups) {
     if (group.weight_decay == 0) continue;
     for (const auto& p : group.parameters) {
       const View<const T> w = p.parameter->value();
-      total += group.weight_decay / 2 * kernels::loops<T>().sum_squares(w.size(), w.data());
+      total +=
+          group.weight_decay / 2 * kernels::training_loops<T>().sum_squares(w.size(), w.data());
     }
   }
   return total;
 }
 
-template <Scalar T>
+template <Real T>
 Var<T> penalty(Tape<T>& tape, const ParamGroups<T>& groups) {
   Var<T> total = tape.constant(T(0));
   for (const auto& group : groups) {

@@ -11,33 +11,33 @@ namespace tapegrad::optim {
 /// Parameters with common settings. `weight_decay` adds weight_decay * w to the gradient of each:
 /// the gradient of the penalty weight_decay / 2 * sum of w^2. A penalty lambda * sum of squares is
 /// weight_decay = 2 * lambda.
-template <Scalar T>
+template <Real T>
 struct ParamGroup {
   ParameterList<T> parameters;
   double weight_decay = 0;
   double lr_scale = 1;  // multiplies the schedule's rate
 };
 
-template <Scalar T>
+template <Real T>
 using ParamGroups = std::vector<ParamGroup<T>>;
 
 /// One group without decay.
-template <Scalar T>
+template <Real T>
 ParamGroups<T> one_group(const ParameterList<T>& parameters) {
   return {{parameters}};
 }
 
 /// Two groups: parameters of rank 2 and more with the given decay, vectors (biases) without.
-template <Scalar T>
+template <Real T>
 ParamGroups<T> decay_matrices(const ParameterList<T>& parameters, double weight_decay);
 
 /// The penalty whose gradient the weight decay is: the sum over all groups of
 /// weight_decay / 2 * sum of squares. cost = loss + penalty.
-template <Scalar T>
+template <Real T>
 double penalty(const ParamGroups<T>& groups);
 
 /// The same as a value on a tape, for checking the gradient of the whole cost.
-template <Scalar T>
+template <Real T>
 Var<T> penalty(Tape<T>& tape, const ParamGroups<T>& groups);
 
 }  // namespace tapegrad::optim

@@ -7,7 +7,7 @@
 
 namespace tapegrad::optim {
 
-template <Scalar T>
+template <Real T>
 Sgd<T>::Sgd(ParamGroups<T> groups, Schedule schedule, SgdOptions options)
     : Optimizer<T>(std::move(groups), std::move(schedule), options.clip), options_(options) {
   if (!(options.momentum >= 0 && options.momentum < 1)) {
@@ -22,19 +22,19 @@ Sgd<T>::Sgd(ParamGroups<T> groups, Schedule schedule, SgdOptions options)
   }
 }
 
-template <Scalar T>
+template <Real T>
 void Sgd<T>::update(std::size_t slot, Parameter<T>& parameter, const kernels::UpdateRule<T>& rule) {
   const T* g = parameter.gradient().data();
   const View<T> w = parameter.write();
   if (velocities_.empty()) {
-    kernels::loops<T>().descend(w.size(), rule, g, w.data());
+    kernels::training_loops<T>().descend(w.size(), rule, g, w.data());
     return;
   }
   kernels::UpdateRule<T> with_momentum = rule;
   with_momentum.momentum = static_cast<T>(options_.momentum);
   with_momentum.nesterov = options_.nesterov;
-  kernels::loops<T>().descend_with_momentum(w.size(), with_momentum, g, velocities_[slot].data(),
-                                            w.data());
+  kernels::training_loops<T>().descend_with_momentum(w.size(), with_momentum, g,
+                                                     velocities_[slot].data(), w.data());
 }
 
 template class Sgd<float>;

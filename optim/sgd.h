@@ -16,7 +16,7 @@ struct SgdOptions {
 ///   momentum  v <- momentum v + g,  w <- w - lr v
 ///   Nesterov  v <- momentum v + g,  w <- w - lr (g + momentum v)
 /// as PyTorch's SGD computes them. Source: Sutskever et al. 2013.
-template <Scalar T>
+template <Real T>
 class Sgd final : public Optimizer<T> {
  public:
   /// Throws OptionError for a momentum outside [0, 1) or Nesterov without momentum.

@@ -9,11 +9,11 @@
 
 namespace tapegrad::optim {
 
-template <Scalar T>
+template <Real T>
 Trainer<T>::Trainer(Optimizer<T>& optimizer, Loss loss, TrainerOptions options)
     : optimizer_(optimizer), loss_(std::move(loss)), options_(std::move(options)) {}
 
-template <Scalar T>
+template <Real T>
 double Trainer<T>::step() {
   double loss = 0;
   {
@@ -32,7 +32,7 @@ double Trainer<T>::step() {
   return loss;
 }
 
-template <Scalar T>
+template <Real T>
 void Trainer<T>::measure() {
   Measurement m;
   m.step = optimizer_.steps();
@@ -47,7 +47,7 @@ void Trainer<T>::measure() {
   if (options_.on_measure) options_.on_measure(m);
 }
 
-template <Scalar T>
+template <Real T>
 void Trainer<T>::run(Index steps) {
   stopped_ = false;
   Progress progress(steps, options_.progress);

@@ -23,7 +23,7 @@ struct TrainerOptions {
 };
 
 /// Repeats: record the loss, run backward, step.
-template <Scalar T>
+template <Real T>
 class Trainer {
  public:
   /// Records the loss of the next batch on the given tape.

@@ -8,6 +8,7 @@
 
 #include "tensor/error.h"
 #include "tensor/kernels.h"
+#include "tensor/tensor.h"
 
 namespace tapegrad::kernels {
 namespace {
@@ -42,16 +43,9 @@ void blas_gemm(Op op_a, Op op_b, int m, int n, int k, const double* a, int lda, 
   cblas_dgemm(CblasRowMajor, flag(op_a), flag(op_b), m, n, k, 1.0, a, lda, b, ldb, beta, c, n);
 }
 
-}  // namespace
-
-template <Scalar T>
-void gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out) {
-  const int inner = op_a == Op::none ? 1 : 0;
-  const Index k = a.shape()[inner];
-  assert(a.shape().rank() == 2 && b.shape().rank() == 2 && out.to.shape().rank() == 2);
-  assert(b.shape()[op_b == Op::none ? 0 : 1] == k);
-  assert((out.to.shape() == Shape{a.shape()[1 - inner], b.shape()[op_b == Op::none ? 1 : 0]}));
-  if (out.to.size() == 0) return;
+template <Real T>
+void real_gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out) {
+  const Index k = a.shape()[op_a == Op::none ? 1 : 0];
   if (k == 0) {
     if (out.fresh) std::fill(out.to.begin(), out.to.end(), T(0));
     return;
@@ -62,8 +56,46 @@ void gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out) {
             out.fresh ? T(0) : T(1), out.to.data());
 }
 
+// The values, or the tangents, of a view of Duals.
+Tensor<double> part(View<const Dual> x, double Dual::*member) {
+  Tensor<double> numbers(x.shape());
+  std::transform(x.begin(), x.end(), numbers.begin(), [=](const Dual& d) { return d.*member; });
+  return numbers;
+}
+
+// (a + e a')(b + e b') = a b + e (a' b + a b'): three real products.
+void dual_gemm(Op op_a, Op op_b, View<const Dual> a, View<const Dual> b, Target<Dual> out) {
+  const Tensor<double> a_value = part(a, &Dual::value), a_tangent = part(a, &Dual::tangent);
+  const Tensor<double> b_value = part(b, &Dual::value), b_tangent = part(b, &Dual::tangent);
+  Tensor<double> value(out.to.shape()), tangent(out.to.shape());
+  real_gemm<double>(op_a, op_b, a_value, b_value, value.view());
+  real_gemm<double>(op_a, op_b, a_tangent, b_value, tangent.view());
+  real_gemm<double>(op_a, op_b, a_value, b_tangent, {tangent.view(), false});
+  for (Index i = 0; i < value.size(); ++i) {
+    const Dual y(value[i], tangent[i]);
+    out.to[i] = out.fresh ? y : out.to[i] + y;
+  }
+}
+
+}  // namespace
+
+template <Scalar T>
+void gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out) {
+  assert(a.shape().rank() == 2 && b.shape().rank() == 2 && out.to.shape().rank() == 2);
+  assert(a.shape()[op_a == Op::none ? 1 : 0] == b.shape()[op_b == Op::none ? 0 : 1]);
+  assert(out.to.shape()[0] == a.shape()[op_a == Op::none ? 0 : 1]);
+  assert(out.to.shape()[1] == b.shape()[op_b == Op::none ? 1 : 0]);
+  if (out.to.size() == 0) return;
+  if constexpr (Real<T>) {
+    real_gemm(op_a, op_b, a, b, out);
+  } else {
+    dual_gemm(op_a, op_b, a, b, out);
+  }
+}
+
 template void gemm(Op, Op, View<const float>, View<const float>, Target<float>);
 template void gemm(Op, Op, View<const double>, View<const double>, Target<double>);
+template void gemm(Op, Op, View<const Dual>, View<const Dual>, Target<Dual>);
 
 void set_blas_threads(int count) {
   start_with_one_thread();

@@ -5,21 +5,40 @@
 namespace tapegrad::kernels {
 namespace {
 
-template <Scalar T>
-const Loops<T>& best_loops() {
+enum class InstructionSet { baseline, v3, v4 };
+
+InstructionSet best_instruction_set() {
 #ifdef TAPEGRAD_MULTIVERSION
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512cd")) {
-    return v4::loops<T>();
+    return InstructionSet::v4;
   }
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
       __builtin_cpu_supports("bmi2")) {
-    return v3::loops<T>();
+    return InstructionSet::v3;
   }
 #endif
+  return InstructionSet::baseline;
+}
+
+template <Real T>
+const Loops<T>& best_loops() {
+#ifdef TAPEGRAD_MULTIVERSION
+  if (best_instruction_set() == InstructionSet::v4) return v4::loops<T>();
+  if (best_instruction_set() == InstructionSet::v3) return v3::loops<T>();
+#endif
   return baseline::loops<T>();
+}
+
+template <Real T>
+const TrainingLoops<T>& best_training_loops() {
+#ifdef TAPEGRAD_MULTIVERSION
+  if (best_instruction_set() == InstructionSet::v4) return v4::training_loops<T>();
+  if (best_instruction_set() == InstructionSet::v3) return v3::training_loops<T>();
+#endif
+  return baseline::training_loops<T>();
 }
 
 // The steps by which an index of `from`, broadcast to `to`, moves along each axis of `to`: 0 where
@@ -81,7 +100,17 @@ struct Rows {
 
 template <Scalar T>
 const Loops<T>& loops() {
-  static const Loops<T>& best = best_loops<T>();
+  if constexpr (Real<T>) {
+    static const Loops<T>& best = best_loops<T>();
+    return best;
+  } else {
+    return baseline::loops<T>();
+  }
+}
+
+template <Real T>
+const TrainingLoops<T>& training_loops() {
+  static const TrainingLoops<T>& best = best_training_loops<T>();
   return best;
 }
 
@@ -202,6 +231,9 @@ void linear(View<const T> x, View<const T> w, View<const T> b, Target<T> out) {
 
 TAPEGRAD_INSTANTIATE(float)
 TAPEGRAD_INSTANTIATE(double)
+TAPEGRAD_INSTANTIATE(Dual)
 #undef TAPEGRAD_INSTANTIATE
+template const TrainingLoops<float>& training_loops<float>();
+template const TrainingLoops<double>& training_loops<double>();
 
 }  // namespace tapegrad::kernels

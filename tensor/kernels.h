@@ -10,6 +10,8 @@ namespace tapegrad::kernels {
 /// The loops compiled for the best instruction set this processor runs; chosen at the first call.
 template <Scalar T>
 const Loops<T>& loops();
+template <Real T>
+const TrainingLoops<T>& training_loops();
 
 // ---- elementwise: every view has the target's size ----
 

@@ -27,6 +27,19 @@ inline float logarithm(float x) { return ::logf(x); }
 inline double logarithm(double x) { return ::log(x); }
 inline float hyperbolic_tangent(float x) { return ::tanhf(x); }
 inline double hyperbolic_tangent(double x) { return ::tanh(x); }
+inline Dual exponential(Dual x) {
+  const double y = ::exp(x.value);
+  return {y, x.tangent * y};
+}
+inline Dual logarithm(Dual x) { return {::log(x.value), x.tangent / x.value}; }
+inline Dual hyperbolic_tangent(Dual x) {
+  const double y = ::tanh(x.value);
+  return {y, x.tangent * (1 - y * y)};
+}
+inline Dual square_root(Dual x) {
+  const double y = ::sqrt(x.value);
+  return {y, x.tangent / (2 * y)};
+}
 inline float square_root(float x) { return ::sqrtf(x); }
 inline double square_root(double x) { return ::sqrt(x); }
 
@@ -275,7 +288,6 @@ constexpr Loops<T> table(const char* instruction_set) {
       .divide_vjp = ternary<T>([](T dy, T y, T b) { return -(dy * y) / b; }),
 
       .sum = sum<T>,
-      .sum_squares = sum_squares<T>,
       .row_sums = row_sums<T>,
       .column_sums = column_sums<T>,
       .repeat_columns = repeat_columns<T>,
@@ -285,11 +297,15 @@ constexpr Loops<T> table(const char* instruction_set) {
       .log_softmax_vjp = log_softmax_vjp<T>,
       .cross_entropy = cross_entropy<T>,
       .cross_entropy_vjp = cross_entropy_vjp<T>,
-
-      .decode = decode<T>,
-      .descend = descend<T>,
-      .descend_with_momentum = descend_with_momentum<T>,
   };
+}
+
+template <class T>
+constexpr TrainingLoops<T> training_table() {
+  return {.sum_squares = sum_squares<T>,
+          .decode = decode<T>,
+          .descend = descend<T>,
+          .descend_with_momentum = descend_with_momentum<T>};
 }
 
 #define TAPEGRAD_TEXT_OF(x) #x
@@ -298,6 +314,8 @@ constexpr const char* isa_name = TAPEGRAD_TEXT(TAPEGRAD_ISA);
 
 constexpr Loops<float> float_loops = table<float>(isa_name);
 constexpr Loops<double> double_loops = table<double>(isa_name);
+constexpr TrainingLoops<float> float_training = training_table<float>();
+constexpr TrainingLoops<double> double_training = training_table<double>();
 
 }  // namespace
 
@@ -310,5 +328,27 @@ template <>
 const Loops<double>& loops<double>() {
   return double_loops;
 }
+
+template <>
+const TrainingLoops<float>& training_loops<float>() {
+  return float_training;
+}
+
+template <>
+const TrainingLoops<double>& training_loops<double>() {
+  return double_training;
+}
+
+// Dual is for checking: one copy will do, and none whose inline functions use newer instructions.
+#ifdef TAPEGRAD_DUAL_LOOPS
+namespace {
+constexpr Loops<Dual> dual_loops = table<Dual>(isa_name);
+}
+
+template <>
+const Loops<Dual>& loops<Dual>() {
+  return dual_loops;
+}
+#endif
 
 }  // namespace tapegrad::kernels::TAPEGRAD_ISA

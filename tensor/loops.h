@@ -22,17 +22,7 @@ using RowsLoop = void (*)(Index rows, Index cols, const T* x, T* out, bool fresh
 template <class T>
 using RowsBinaryLoop = void (*)(Index rows, Index cols, const T* x, const T* y, T* out, bool fresh);
 
-/// One step's constants: g' = clamp(gradient_scale * g, +-clip), then + weight_decay * w.
-template <class T>
-struct UpdateRule {
-  T lr;
-  T weight_decay;
-  T momentum;
-  T gradient_scale;
-  T clip;  // infinity when gradients are not clipped by value
-  bool nesterov;
-};
-
+/// What the differentiable ops are made of, for every scalar type.
 template <class T>
 struct Loops {
   const char* instruction_set;
@@ -44,13 +34,28 @@ struct Loops {
   TernaryLoop<T> divide_vjp;
 
   T (*sum)(Index n, const T* x);
-  double (*sum_squares)(Index n, const T* x);
   RowsLoop<T> row_sums, column_sums, repeat_columns, softmax, log_softmax;
   RowsBinaryLoop<T> softmax_vjp, log_softmax_vjp;
   T (*cross_entropy)(Index rows, Index cols, const T* logits, const std::int32_t* labels, T* p);
   void (*cross_entropy_vjp)(Index rows, Index cols, T scale, const T* p, const std::int32_t* labels,
                             T* dx, bool fresh);
+};
 
+/// One step's constants: g' = clamp(gradient_scale * g, +-clip), then + weight_decay * w.
+template <class T>
+struct UpdateRule {
+  T lr;
+  T weight_decay;
+  T momentum;
+  T gradient_scale;
+  T clip;  // infinity when gradients are not clipped by value
+  bool nesterov;
+};
+
+/// What moving parameters and reading images is made of, for plain numbers.
+template <class T>
+struct TrainingLoops {
+  double (*sum_squares)(Index n, const T* x);
   void (*decode)(Index n, const std::uint8_t* bytes, const T* scale, const T* shift, T* out);
   void (*descend)(Index n, const UpdateRule<T>& rule, const T* g, T* w);
   void (*descend_with_momentum)(Index n, const UpdateRule<T>& rule, const T* g, T* velocity, T* w);
@@ -59,14 +64,20 @@ struct Loops {
 namespace baseline {
 template <class T>
 const Loops<T>& loops();
-}
+template <class T>
+const TrainingLoops<T>& training_loops();
+}  // namespace baseline
 namespace v3 {
 template <class T>
 const Loops<T>& loops();
-}
+template <class T>
+const TrainingLoops<T>& training_loops();
+}  // namespace v3
 namespace v4 {
 template <class T>
 const Loops<T>& loops();
-}
+template <class T>
+const TrainingLoops<T>& training_loops();
+}  // namespace v4
 
 }  // namespace tapegrad::kernels

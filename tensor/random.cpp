@@ -142,7 +142,9 @@ Tensor<T> Rng::uniform(const Shape& shape, double low, double high) {
 
 template Tensor<float> Rng::normal(const Shape&, double);
 template Tensor<double> Rng::normal(const Shape&, double);
+template Tensor<Dual> Rng::normal(const Shape&, double);
 template Tensor<float> Rng::uniform(const Shape&, double, double);
 template Tensor<double> Rng::uniform(const Shape&, double, double);
+template Tensor<Dual> Rng::uniform(const Shape&, double, double);
 
 }  // namespace tapegrad

@@ -356,7 +356,7 @@ void convert(const StoredTensor& from, std::span<To> to) {
 
 }  // namespace
 
-template <Scalar T>
+template <Real T>
 Tensor<T> StoredTensor::as() const {
   if (dtype != "F32" && dtype != "F64") {
     throw FormatError(fmt::format("tensor: stored as {}, but F32 or F64 is needed", dtype));
@@ -384,7 +384,7 @@ std::vector<std::int64_t> StoredTensor::integers() const {
   return out;
 }
 
-template <Scalar T>
+template <Real T>
 void Safetensors::add(const std::string& name, View<const T> numbers) {
   const auto bytes = std::as_bytes(numbers.span());
   tensors[name] = {dtype_name<T>, numbers.shape(), {bytes.begin(), bytes.end()}};

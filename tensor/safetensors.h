@@ -21,7 +21,7 @@ struct StoredTensor {
   std::vector<std::byte> bytes;
 
   /// The numbers of an F32 or F64 tensor, converted to T. Throws FormatError for other types.
-  template <Scalar T>
+  template <Real T>
   Tensor<T> as() const;
 
   /// The numbers of an I64, I32 or U8 tensor. Throws FormatError for other types.
@@ -36,7 +36,7 @@ struct Safetensors {
   std::map<std::string, StoredTensor> tensors;
 
   /// Stores a copy of the numbers as F32 or F64, whichever T is, in place of any of that name.
-  template <Scalar T>
+  template <Real T>
   void add(const std::string& name, View<const T> numbers);
 
   /// The tensor of that name. Throws FormatError with the names there are when there is none.

@@ -58,5 +58,6 @@ Tensor<T>& Tensor<T>::operator=(Tensor&& other) noexcept {
 
 template class Tensor<float>;
 template class Tensor<double>;
+template class Tensor<Dual>;
 
 }  // namespace tapegrad

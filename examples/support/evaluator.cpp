@@ -10,13 +10,13 @@ namespace tapegrad::examples {
 
 constexpr Index block_images = 1000;
 
-template <Scalar T>
+template <Real T>
 Evaluator<T>::Evaluator(nn::Module<T>& network, const data::Standardizer& standardizer)
     : network_(network),
       standardizer_(standardizer),
       block_(Shape{block_images, standardizer.features()}) {}
 
-template <Scalar T>
+template <Real T>
 optim::Scores Evaluator<T>::operator()(const data::ImageSet& images) {
   double loss = 0;
   Index correct = 0;

@@ -10,7 +10,7 @@ namespace tapegrad::examples {
 
 /// Runs a network over sets of images in blocks of at most 1,000, into one reused buffer. Borrows
 /// the network and the standardizer.
-template <Scalar T>
+template <Real T>
 class Evaluator {
  public:
   Evaluator(nn::Module<T>& network, const data::Standardizer& standardizer);

@@ -40,7 +40,7 @@ Json options_json(const CommandLine& command_line) {
   return options;
 }
 
-template <Scalar T>
+template <Real T>
 void write_model(const std::filesystem::path& path, const std::string& program,
                  const ParameterList<T>& parameters, const data::Standardizer& standardizer) {
   const Shape features{standardizer.features()};
@@ -103,7 +103,7 @@ Run::Run(std::string program, std::filesystem::path folder)
   prepare_folder(folder_);
 }
 
-template <Scalar T>
+template <Real T>
 void Run::save(const std::vector<optim::Measurement>& history, const FinalScores& scores,
                const ParameterList<T>& parameters, const Dataset& images,
                const CommandLine& command_line) {

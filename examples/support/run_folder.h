@@ -46,7 +46,7 @@ class Run {
   /// Writes the three files: history.csv; summary.json with the program, the data source and the
   /// SHA-256 of each file, every option, parameters, steps, seconds and final scores; and
   /// weights.safetensors with the parameters and the standardizer their inputs went through.
-  template <Scalar T>
+  template <Real T>
   void save(const std::vector<optim::Measurement>& history, const FinalScores& scores,
             const ParameterList<T>& parameters, const Dataset& images,
             const CommandLine& command_line);

@@ -1,0 +1,50 @@
+// Numbers that carry one derivative along.
+#pragma once
+
+#include <math.h>
+
+namespace tapegrad {
+
+/// A value and its derivative in one direction: x + e t with e^2 = 0. Arithmetic follows the rules
+/// of calculus, so code that computes f in Dual computes f(x) and f'(x) t, exactly but for
+/// rounding: forward-mode differentiation. Comparisons look at the value alone.
+struct Dual {
+  Dual() = default;
+  constexpr Dual(double x) : value(x) {}  // NOLINT: a constant is a Dual whose tangent is 0
+  constexpr Dual(double x, double t) : value(x), tangent(t) {}
+
+  constexpr explicit operator double() const { return value; }
+  constexpr explicit operator float() const { return static_cast<float>(value); }
+
+  constexpr Dual& operator+=(Dual b) { return *this = *this + b; }
+  constexpr Dual& operator-=(Dual b) { return *this = *this - b; }
+  constexpr Dual& operator*=(Dual b) { return *this = *this * b; }
+  constexpr Dual& operator/=(Dual b) { return *this = *this / b; }
+
+  friend constexpr Dual operator-(Dual a) { return {-a.value, -a.tangent}; }
+  friend constexpr Dual operator+(Dual a, Dual b) {
+    return {a.value + b.value, a.tangent + b.tangent};
+  }
+  friend constexpr Dual operator-(Dual a, Dual b) {
+    return {a.value - b.value, a.tangent - b.tangent};
+  }
+  friend constexpr Dual operator*(Dual a, Dual b) {
+    return {a.value * b.value, a.tangent * b.value + a.value * b.tangent};
+  }
+  friend constexpr Dual operator/(Dual a, Dual b) {
+    const double y = a.value / b.value;
+    return {y, (a.tangent - y * b.tangent) / b.value};
+  }
+
+  friend constexpr bool operator==(Dual a, Dual b) { return a.value == b.value; }
+  friend constexpr bool operator!=(Dual a, Dual b) { return a.value != b.value; }
+  friend constexpr bool operator<(Dual a, Dual b) { return a.value < b.value; }
+  friend constexpr bool operator>(Dual a, Dual b) { return a.value > b.value; }
+  friend constexpr bool operator<=(Dual a, Dual b) { return a.value <= b.value; }
+  friend constexpr bool operator>=(Dual a, Dual b) { return a.value >= b.value; }
+
+  double value = 0;
+  double tangent = 0;
+};
+
+}  // namespace tapegrad
