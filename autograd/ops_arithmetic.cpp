@@ -66,6 +66,40 @@ Var<T> div(Var<T> a, Var<T> b) {
 }
 
 template <Scalar T>
+Var<T> pow(Var<T> a, Var<T> b) {
+  broadcast_operands("pow", a, b);
+  auto y = a.tape().record("pow", a.shape(), {a, b});
+  apply<T>(loops<T>().pow, a.value(), b.value(), y.out());
+  return y.vjp([=](View<const T> dy) {
+    if (a.needs_grad()) apply<T>(loops<T>().pow_base_vjp, dy, a.value(), b.value(), a.grad());
+    if (b.needs_grad()) apply<T>(loops<T>().pow_exponent_vjp, dy, y.value(), a.value(), b.grad());
+  });
+}
+
+template <Scalar T>
+Var<T> maximum(Var<T> a, Var<T> b) {
+  broadcast_operands("maximum", a, b);
+  auto y = a.tape().record("maximum", a.shape(), {a, b});
+  apply<T>(loops<T>().maximum, a.value(), b.value(), y.out());
+  return y.vjp([=](View<const T> dy) {
+    if (a.needs_grad()) apply<T>(loops<T>().maximum_vjp, dy, a.value(), b.value(), a.grad());
+    if (b.needs_grad()) apply<T>(loops<T>().maximum_vjp, dy, b.value(), a.value(), b.grad());
+  });
+}
+
+template <Scalar T>
+Var<T> minimum(Var<T> a, Var<T> b) {
+  broadcast_operands("minimum", a, b);
+  auto y = a.tape().record("minimum", a.shape(), {a, b});
+  apply<T>(loops<T>().minimum, a.value(), b.value(), y.out());
+  // Where one operand is the larger, the other is the smaller.
+  return y.vjp([=](View<const T> dy) {
+    if (a.needs_grad()) apply<T>(loops<T>().maximum_vjp, dy, b.value(), a.value(), a.grad());
+    if (b.needs_grad()) apply<T>(loops<T>().maximum_vjp, dy, a.value(), b.value(), b.grad());
+  });
+}
+
+template <Scalar T>
 Var<T> scale(Var<T> x, std::type_identity_t<T> k) {
   auto y = x.tape().record("scale", x.shape(), {x});
   apply<T>(loops<T>().scale, k, x.value(), y.out());
@@ -91,6 +125,9 @@ Var<T> neg(Var<T> x) {
   template Var<T> sub(Var<T>, Var<T>);                    \
   template Var<T> mul(Var<T>, Var<T>);                    \
   template Var<T> div(Var<T>, Var<T>);                    \
+  template Var<T> pow(Var<T>, Var<T>);                    \
+  template Var<T> maximum(Var<T>, Var<T>);                \
+  template Var<T> minimum(Var<T>, Var<T>);                \
   template Var<T> scale(Var<T>, std::type_identity_t<T>); \
   template Var<T> shift(Var<T>, std::type_identity_t<T>); \
   template Var<T> neg(Var<T>);

@@ -68,6 +68,7 @@ template void copy_values(const ParameterList<float>&, const ParameterList<float
 template void copy_values(const ParameterList<float>&, const ParameterList<double>&);
 template void copy_values(const ParameterList<double>&, const ParameterList<float>&);
 template void copy_values(const ParameterList<double>&, const ParameterList<double>&);
+template void copy_values(const ParameterList<float>&, const ParameterList<Dual>&);
 template void copy_values(const ParameterList<double>&, const ParameterList<Dual>&);
 
 }  // namespace tapegrad

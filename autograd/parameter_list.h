@@ -53,7 +53,8 @@ class ParameterList {
   std::vector<NamedParameter<T>> all_;
 };
 
-/// Copies values between two lists of the same names and shapes, of any two scalar types. Throws
+/// Copies values between two lists of the same names and shapes, from float or double to any scalar
+/// type. Throws
 /// FormatError naming the parameter (and both shapes) that does not match; nothing is copied then.
 template <Scalar From, Scalar To>
 void copy_values(const ParameterList<From>& from, const ParameterList<To>& to);

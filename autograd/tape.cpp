@@ -3,8 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cassert>
-#include <cstring>
 
 #include "tensor/error.h"
 #include "tensor/kernels.h"
@@ -46,17 +44,6 @@ template <Scalar T>
 void Tape<T>::reject_foreign(const char* op) {
   throw GradError(fmt::format(
       "{}: an operand belongs to another tape; compute with values of one tape only", op));
-}
-
-template <Scalar T>
-T* Tape<T>::new_numbers(Index n) {
-  T* numbers = arena_->allocate_array<T>(n);
-#ifndef NDEBUG
-  // All bits set is NaN: a kernel that forgets to write an element is seen at once.
-  if (n > 0)
-    std::memset(static_cast<void*>(numbers), 0xff, static_cast<std::size_t>(n) * sizeof(T));
-#endif
-  return numbers;
 }
 
 template <Scalar T>
@@ -124,8 +111,7 @@ Var<T> Tape<T>::parameter(Parameter<T>& parameter) {
 }
 
 template <Scalar T>
-Recording<T> Tape<T>::record(const char* op, const Shape& shape,
-                             std::initializer_list<Var<T>> operands) {
+Recording<T> Tape<T>::record(const char* op, const Shape& shape, std::span<const Var<T>> operands) {
   Node<T>* node = new_node(op, shape, operands.size());
   Node<T>** to = node->operands();
   bool needs_grad = false;
@@ -140,19 +126,6 @@ Recording<T> Tape<T>::record(const char* op, const Shape& shape,
   node->needs_grad = needs_grad;
   node->value = new_numbers(shape.size());
   return Recording<T>(node);
-}
-
-template <Scalar T>
-Grad<T> Tape<T>::touch(Node<T>& node) {
-  assert(node.needs_grad && "ask needs_grad() before grad()");
-  if (node.gradient == nullptr) node.gradient = new_numbers(node.shape.size());
-  bool* touched = &node.touched;
-  if (node.vjp == nullptr && node.leaf->parameter != nullptr) {
-    touched = &node.leaf->parameter->touched_;
-  }
-  const bool fresh = !*touched;
-  *touched = true;
-  return {View<T>(node.gradient, node.shape), fresh};
 }
 
 template <Scalar T>
@@ -189,7 +162,13 @@ template <Scalar T>
 void Tape<T>::start_gradients(bool accumulating) {
   for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
     Parameter<T>* parameter = leaf->leaf->parameter;
-    if (parameter != nullptr) parameter->touched_ = accumulating && parameter->has_new_gradient_;
+    if (parameter == nullptr) continue;
+    parameter->touched_ = accumulating && parameter->has_new_gradient_;
+  }
+  // Until this pass is through, no gradient is whole; a vjp that throws must not leave one for a
+  // step.
+  for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
+    if (leaf->leaf->parameter != nullptr) leaf->leaf->parameter->has_new_gradient_ = false;
   }
 }
 
@@ -226,6 +205,7 @@ View<const T> Tape<T>::gradient(Var<T> x) const {
         "gradient: this value ({}) is a constant or depends on constants only", node.op));
   }
   if (node.gradient == nullptr) {
+    require_innermost("gradient");
     node.gradient = arena_->allocate_array<T>(node.shape.size());
     std::fill_n(node.gradient, node.shape.size(), T(0));
   }

@@ -1,9 +1,11 @@
 // Reverse-mode differentiation: values are computed and recorded on a Tape; backward walks it back.
 #pragma once
 
+#include <cassert>
 #include <cstring>
 #include <initializer_list>
 #include <new>
+#include <span>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -59,8 +61,6 @@ struct Node {
 template <Scalar T>
 class Var {
  public:
-  Var() = default;
-
   const Shape& shape() const { return node_->shape; }
   View<const T> value() const { return {node_->value, node_->shape}; }
   Tape<T>& tape() const { return *node_->tape; }
@@ -81,7 +81,7 @@ class Var {
   friend class Recording<T>;
   explicit Var(Node<T>* node) : node_(node) {}
 
-  Node<T>* node_ = nullptr;
+  Node<T>* node_;
 };
 
 /// An op that is being recorded: write its value to out(), then end with vjp() or constant(); there
@@ -152,7 +152,10 @@ class Tape {
   Var<T> parameter(Parameter<T>& parameter);
 
   /// Starts an op named `op` (a string literal) whose value has the given shape.
-  Recording<T> record(const char* op, const Shape& shape, std::initializer_list<Var<T>> operands);
+  Recording<T> record(const char* op, const Shape& shape, std::initializer_list<Var<T>> operands) {
+    return record(op, shape, std::span<const Var<T>>(operands.begin(), operands.size()));
+  }
+  Recording<T> record(const char* op, const Shape& shape, std::span<const Var<T>> operands);
 
   /// Writes d loss / d p into every parameter recorded on this tape, replacing what was there, and
   /// zero where the loss does not depend on p. `loss` has one element; once per tape.
@@ -162,7 +165,8 @@ class Tape {
   void backward(Var<T> loss, Accumulate) { run_backward(loss, true); }
 
   /// d loss / d x after backward, for any value on the tape; zeros when the loss does not depend on
-  /// it. Throws GradError before backward or for a constant.
+  /// it. Of a parameter: what its gradient() holds, under `accumulate` the sum so far. Throws
+  /// GradError before backward or for a constant.
   View<const T> gradient(Var<T> x) const;
 
   /// Room for numbers or indices that a vjp needs later; valid until the tape ends.
@@ -186,6 +190,9 @@ class Tape {
 
   Arena& arena() const { return *arena_; }
 
+  /// Whether derivatives are recorded: false for NoGrad.
+  bool recording() const { return recording_; }
+
  protected:
   Tape(Arena& arena, bool recording);
 
@@ -194,8 +201,26 @@ class Tape {
 
   Node<T>* new_node(const char* op, const Shape& shape, std::size_t operand_count);
   Node<T>* new_leaf(const char* op, View<const T> value, Parameter<T>* parameter);
-  T* new_numbers(Index n);
-  Grad<T> touch(Node<T>& node);
+
+  T* new_numbers(Index n) {
+    T* numbers = arena_->allocate_array<T>(n);
+#ifndef NDEBUG
+    // All bits set is NaN: a kernel that forgets to write an element is seen at once.
+    if (n > 0)
+      std::memset(static_cast<void*>(numbers), 0xff, static_cast<std::size_t>(n) * sizeof(T));
+#endif
+    return numbers;
+  }
+
+  // Where a node's gradient goes: fresh at the first touch. A parameter's leaves share its
+  // gradient.
+  Grad<T> touch(Node<T>& node) {
+    assert(node.needs_grad && "ask needs_grad() before grad()");
+    if (node.gradient == nullptr) node.gradient = new_numbers(node.shape.size());
+    const bool is_parameter = node.vjp == nullptr && node.leaf->parameter != nullptr;
+    bool& touched = is_parameter ? node.leaf->parameter->touched_ : node.touched;
+    return {View<T>(node.gradient, node.shape), !std::exchange(touched, true)};
+  }
   void run_backward(Var<T> loss, bool accumulating);
   void require_backward_allowed(Var<T> loss) const;
   void start_gradients(bool accumulating);

@@ -23,6 +23,10 @@ class Module {
   /// Adds every parameter and sub-module under its name: all.add("fc1", fc1).add("fc2", fc2).
   virtual void collect(ParameterList<T>& all) { static_cast<void>(all); }
 
+  /// Switches between training (the start) and evaluation, for layers that differ (BatchNorm,
+  /// Dropout). A module made of others passes it on to them, as Sequential does.
+  virtual void set_training(bool on) { static_cast<void>(on); }
+
   Var<T> operator()(Var<T> x) { return forward(x); }
 
   /// The parameters of this module and all it is made of.

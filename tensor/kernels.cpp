@@ -78,17 +78,6 @@ void for_each_row(const Shape& small, const Shape& large, F row) {
   }
 }
 
-// A shape seen from one axis: [outer, n, inner].
-struct AxisSplit {
-  AxisSplit(const Shape& shape, int axis) : n(shape[axis]) {
-    for (int i = 0; i < axis; ++i) outer *= shape[i];
-    for (int i = axis + 1; i < shape.rank(); ++i) inner *= shape[i];
-  }
-  Index outer = 1;
-  Index n;
-  Index inner = 1;
-};
-
 struct Rows {
   explicit Rows(const Shape& shape)
       : cols(shape[shape.rank() - 1]), rows(cols == 0 ? 0 : shape.size() / cols) {}
@@ -99,10 +88,9 @@ struct Rows {
 }  // namespace
 
 template <Scalar T>
-const Loops<T>& loops() {
+const Loops<T>& choose_loops() {
   if constexpr (Real<T>) {
-    static const Loops<T>& best = best_loops<T>();
-    return best;
+    return best_loops<T>();
   } else {
     return baseline::loops<T>();
   }
@@ -171,7 +159,7 @@ void transpose(View<const T> x, Target<T> out) {
 
 template <Scalar T>
 void sum_axis(View<const T> x, int axis, Target<T> out) {
-  const AxisSplit split(x.shape(), axis);
+  const AxisSplit split = split_axis(x.shape(), axis);
   assert(out.to.size() == split.outer * split.inner);
   if (split.inner == 1) {
     loops<T>().row_sums(split.outer, split.n, x.data(), out.to.data(), out.fresh);
@@ -185,7 +173,7 @@ void sum_axis(View<const T> x, int axis, Target<T> out) {
 
 template <Scalar T>
 void repeat_axis(View<const T> x, int axis, Target<T> out) {
-  const AxisSplit split(out.to.shape(), axis);
+  const AxisSplit split = split_axis(out.to.shape(), axis);
   assert(x.size() == split.outer * split.inner);
   if (split.inner == 1) {
     loops<T>().repeat_columns(split.outer, split.n, x.data(), out.to.data(), out.fresh);
@@ -218,7 +206,7 @@ void linear(View<const T> x, View<const T> w, View<const T> b, Target<T> out) {
 }
 
 #define TAPEGRAD_INSTANTIATE(T)                                                            \
-  template const Loops<T>& loops<T>();                                                     \
+  template const Loops<T>& choose_loops<T>();                                              \
   template void fill<T>(T, const Target<T>&);                                              \
   template void broadcast<T>(View<const T>, Target<T>);                                    \
   template void reduce_to<T>(View<const T>, Target<T>);                                    \

@@ -7,9 +7,16 @@
 
 namespace tapegrad::kernels {
 
-/// The loops compiled for the best instruction set this processor runs; chosen at the first call.
+/// The loops compiled for the best instruction set this processor runs.
 template <Scalar T>
-const Loops<T>& loops();
+const Loops<T>& choose_loops();
+
+/// The same, chosen once, at the first call.
+template <Scalar T>
+const Loops<T>& loops() {
+  static const Loops<T>& best = choose_loops<T>();
+  return best;
+}
 template <Real T>
 const TrainingLoops<T>& training_loops();
 
@@ -41,6 +48,13 @@ void apply(TernaryLoop<T> f, const View<const T>& x, const View<const T>& y, con
   f(out.to.size(), x.data(), y.data(), z.data(), out.to.data(), out.fresh);
 }
 
+template <Scalar T>
+void apply(ScalarBinaryLoop<T> f, std::type_identity_t<T> k, const View<const T>& x,
+           const View<const T>& y, const Target<T>& out) {
+  assert(x.size() == out.to.size() && y.size() == out.to.size());
+  f(out.to.size(), k, x.data(), y.data(), out.to.data(), out.fresh);
+}
+
 /// Every element = k, or += k.
 template <Scalar T>
 void fill(T k, const Target<T>& out);
@@ -66,6 +80,38 @@ void sum_axis(View<const T> x, int axis, Target<T> out);
 /// The reverse: repeats x, which has the target's shape with that axis removed or of size 1.
 template <Scalar T>
 void repeat_axis(View<const T> x, int axis, Target<T> out);
+
+// ---- moving numbers ----
+
+/// x's shape as [outer, n, inner] around one axis.
+AxisSplit split_axis(const Shape& shape, int axis);
+
+/// `count` blocks of `length` numbers each, the next one `step` numbers further on.
+template <class T>
+struct Blocks {
+  T* first;
+  Index step;
+};
+
+/// Each block of `to` = that of `from`, or += when not fresh.
+template <Scalar T>
+void copy_blocks(Index count, Index length, Blocks<const T> from, Blocks<T> to, bool fresh);
+
+/// Axis i of the target is axis axes[i] of x.
+template <Scalar T>
+void permute(View<const T> x, std::span<const int> axes, Target<T> out);
+
+/// x with the order along one axis reversed.
+template <Scalar T>
+void flip(View<const T> x, int axis, Target<T> out);
+
+/// out[i] = x[indices[i]], rows along the first axis.
+template <Scalar T>
+void gather_rows(View<const T> x, std::span<const std::int32_t> indices, Target<T> out);
+
+/// The reverse: out[indices[i]] += x[i], from zero when fresh.
+template <Scalar T>
+void scatter_rows(View<const T> x, std::span<const std::int32_t> indices, Target<T> out);
 
 // ---- rows of a matrix; further leading axes count as rows ----
 

@@ -3,45 +3,13 @@
 // a newer processor than the one that runs.
 #include "tensor/loops.h"
 
-#include <math.h>
-
-// glibc has vector versions of these (libmvec, at most 4 ulp). GCC uses them when told so; clang
-// has -fveclib. Special values stay right: this is not -ffast-math.
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__)
-extern "C" {
-__attribute__((__simd__("notinbranch"))) float expf(float) noexcept;
-__attribute__((__simd__("notinbranch"))) float logf(float) noexcept;
-__attribute__((__simd__("notinbranch"))) float tanhf(float) noexcept;
-__attribute__((__simd__("notinbranch"))) double exp(double) noexcept;
-__attribute__((__simd__("notinbranch"))) double log(double) noexcept;
-__attribute__((__simd__("notinbranch"))) double tanh(double) noexcept;
-}
-#endif
+#include "tensor/loops_axis.h"
+#include "tensor/loops_functions.h"
+#include "tensor/loops_losses.h"
+#include "tensor/loops_normalization.h"
 
 namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
-
-inline float exponential(float x) { return ::expf(x); }
-inline double exponential(double x) { return ::exp(x); }
-inline float logarithm(float x) { return ::logf(x); }
-inline double logarithm(double x) { return ::log(x); }
-inline float hyperbolic_tangent(float x) { return ::tanhf(x); }
-inline double hyperbolic_tangent(double x) { return ::tanh(x); }
-inline Dual exponential(Dual x) {
-  const double y = ::exp(x.value);
-  return {y, x.tangent * y};
-}
-inline Dual logarithm(Dual x) { return {::log(x.value), x.tangent / x.value}; }
-inline Dual hyperbolic_tangent(Dual x) {
-  const double y = ::tanh(x.value);
-  return {y, x.tangent * (1 - y * y)};
-}
-inline Dual square_root(Dual x) {
-  const double y = ::sqrt(x.value);
-  return {y, x.tangent / (2 * y)};
-}
-inline float square_root(float x) { return ::sqrtf(x); }
-inline double square_root(double x) { return ::sqrt(x); }
 
 // The loop that applies a formula, given as a lambda without captures, to every element.
 template <class T, class F>
@@ -78,6 +46,31 @@ constexpr BinaryLoop<T> binary(F) {
 }
 
 template <class T, class F>
+constexpr ScalarBinaryLoop<T> binary_with_scalar(F) {
+  return [](Index n, T k, const T* x, const T* y, T* __restrict out, bool fresh) {
+    if (fresh) {
+      for (Index i = 0; i < n; ++i) out[i] = F{}(k, x[i], y[i]);
+    } else {
+      for (Index i = 0; i < n; ++i) out[i] += F{}(k, x[i], y[i]);
+    }
+  };
+}
+
+template <class T, class F>
+constexpr RangeLoop<T> with_range(F) {
+  return [](Index n, T low, T high, const T* x, T* __restrict out, bool fresh) {
+    for (Index i = 0; i < n; ++i) put(out[i], F{}(low, high, x[i]), fresh);
+  };
+}
+
+template <class T, class F>
+constexpr RangeBinaryLoop<T> binary_with_range(F) {
+  return [](Index n, T low, T high, const T* x, const T* y, T* __restrict out, bool fresh) {
+    for (Index i = 0; i < n; ++i) put(out[i], F{}(low, high, x[i], y[i]), fresh);
+  };
+}
+
+template <class T, class F>
 constexpr TernaryLoop<T> ternary(F) {
   return [](Index n, const T* x, const T* y, const T* z, T* __restrict out, bool fresh) {
     if (fresh) {
@@ -88,22 +81,6 @@ constexpr TernaryLoop<T> ternary(F) {
   };
 }
 
-// term(0) + ... + term(n-1) in 16 partial sums: the order is fixed, so every instruction set gives
-// the same bits, and wide enough to fill the vector units.
-template <class T, class F>
-inline T reduce(Index n, F term) {
-  T part[16] = {};
-  Index i = 0;
-  for (; i + 16 <= n; i += 16) {
-    for (Index j = 0; j < 16; ++j) part[j] += term(i + j);
-  }
-  for (; i < n; ++i) part[i % 16] += term(i);
-  for (Index width = 8; width > 0; width /= 2) {
-    for (Index j = 0; j < width; ++j) part[j] += part[j + width];
-  }
-  return part[0];
-}
-
 template <class T>
 T sum(Index n, const T* x) {
   return reduce<T>(n, [=](Index i) { return x[i]; });
@@ -112,11 +89,6 @@ T sum(Index n, const T* x) {
 template <class T>
 double sum_squares(Index n, const T* x) {
   return reduce<double>(n, [=](Index i) { return static_cast<double>(x[i]) * x[i]; });
-}
-
-template <class T>
-inline void put(T& out, T value, bool fresh) {
-  out = fresh ? value : out + value;
 }
 
 // out[r] = sum_c x[r, c]
@@ -142,14 +114,6 @@ void repeat_columns(Index rows, Index cols, const T* x, T* __restrict out, bool 
   for (Index r = 0; r < rows; ++r) {
     for (Index c = 0; c < cols; ++c) put(out[r * cols + c], x[r], fresh);
   }
-}
-
-// NaN when any element is, so that a diverged row cannot hide.
-template <class T>
-inline T largest(Index n, const T* x) {
-  T m = n > 0 ? x[0] : T(0);
-  for (Index i = 1; i < n; ++i) m = x[i] > m || x[i] != x[i] ? x[i] : m;
-  return m;
 }
 
 // out[r, c] = x[r, c] - max_c x[r, c]
@@ -269,8 +233,8 @@ constexpr Loops<T> table(const char* instruction_set) {
       .sqrt = unary<T>([](T x) { return square_root(x); }),
       .square = unary<T>([](T x) { return x * x; }),
       .tanh = unary<T>([](T x) { return hyperbolic_tangent(x); }),
-      .sigmoid = unary<T>([](T x) { return T(1) / (T(1) + exponential(-x)); }),
-      .relu = unary<T>([](T x) { return x < T(0) ? T(0) : x; }),  // NaN stays NaN
+      .sigmoid = unary<T>([](T x) { return logistic(x); }),
+      .relu = unary<T>([](T x) { return x <= T(0) ? T(0) : x; }),  // NaN stays NaN
 
       .scale = with_scalar<T>([](T k, T x) { return k * x; }),
       .shift = with_scalar<T>([](T k, T x) { return k + x; }),
@@ -297,6 +261,70 @@ constexpr Loops<T> table(const char* instruction_set) {
       .log_softmax_vjp = log_softmax_vjp<T>,
       .cross_entropy = cross_entropy<T>,
       .cross_entropy_vjp = cross_entropy_vjp<T>,
+
+      .abs = unary<T>([](T x) { return x < T(0) ? -x : (x == T(0) ? T(0) : x); }),
+      .sin = unary<T>([](T x) { return sine(x); }),
+      .cos = unary<T>([](T x) { return cosine(x); }),
+      .softplus = unary<T>([](T x) { return softplus(x); }),
+      .gelu = unary<T>([](T x) { return x * normal_cdf(x); }),
+      .reciprocal = unary<T>([](T x) { return T(1) / x; }),
+      .leaky_relu = with_scalar<T>([](T k, T x) { return x > T(0) ? x : k * x; }),
+      .pow_constant = with_scalar<T>([](T k, T x) { return power(x, k); }),
+      .pow = binary<T>([](T a, T b) { return power(a, b); }),
+      .maximum = binary<T>([](T a, T b) { return larger(a, b); }),
+      .minimum = binary<T>([](T a, T b) { return -larger(-a, -b); }),
+      .clamp =
+          with_range<T>([](T low, T high, T x) { return x < low ? low : (x > high ? high : x); }),
+      .abs_vjp = binary<T>([](T dy, T x) { return x < T(0) ? -dy : (x == T(0) ? T(0) : dy); }),
+      .sin_vjp = binary<T>([](T dy, T x) { return dy * cosine(x); }),
+      .cos_vjp = binary<T>([](T dy, T x) { return -dy * sine(x); }),
+      .softplus_vjp = binary<T>([](T dy, T x) { return dy * logistic(x); }),
+      .gelu_vjp = binary<T>([](T dy, T x) { return dy * (normal_cdf(x) + x * normal_density(x)); }),
+      .reciprocal_vjp = binary<T>([](T dy, T y) { return -dy * y * y; }),
+      .leaky_relu_vjp =
+          binary_with_scalar<T>([](T k, T dy, T x) { return x > T(0) ? dy : k * dy; }),
+      .pow_constant_vjp = binary_with_scalar<T>([](T k, T dy, T x) {
+        const T slope = k * power(x, k - T(1));
+        return k == T(0) ? T(0) : dy * slope;
+      }),
+      .pow_base_vjp = ternary<T>([](T dy, T a, T b) {
+        const T slope = b * power(a, b - T(1));
+        return a == T(0) && b == T(0) ? T(0) : dy * slope;
+      }),
+      .pow_exponent_vjp = ternary<T>([](T dy, T y, T a) {
+        const T slope = y * logarithm(a);
+        return a == T(0) && y <= T(1) ? T(0) : dy * slope;
+      }),
+      // the share of a, which is 0 where b is larger
+      .maximum_vjp =
+          ternary<T>([](T dy, T a, T b) { return a < b ? T(0) : (a == b ? T(0.5) * dy : dy); }),
+      .clamp_vjp = binary_with_range<T>(
+          [](T low, T high, T dy, T x) { return x < low || x > high ? T(0) : dy; }),
+
+      .max_axis = max_axis<T>,
+      .max_axis_vjp = max_axis_vjp<T>,
+      .var_axis = var_axis<T>,
+      .var_axis_vjp = var_axis_vjp<T>,
+      .logsumexp_axis = logsumexp_axis<T>,
+      .logsumexp_axis_vjp = logsumexp_axis_vjp<T>,
+
+      .soft_cross_entropy = soft_cross_entropy<T>,
+      .soft_cross_entropy_vjp = soft_cross_entropy_vjp<T>,
+      .hinge = hinge<T>,
+      .hinge_vjp = hinge_vjp<T>,
+      .binary_cross_entropy = binary_cross_entropy<T>,
+      .binary_cross_entropy_vjp = binary_cross_entropy_vjp<T>,
+      .squared_distance = squared_distance<T>,
+      .scaled_difference = scaled_difference<T>,
+
+      .moments = moments<T>,
+      .reciprocal_root = with_scalar<T>([](T k, T x) { return T(1) / square_root(x + k); }),
+      .normalize = normalize<T>,
+      .normalize_vjp = normalize_vjp<T>,
+      .channel_affine = channel_affine<T>,
+      .channel_scale = channel_scale<T>,
+      .channel_sums = channel_sums<T>,
+      .channel_dots = channel_dots<T>,
   };
 }
 

@@ -16,11 +16,34 @@ using BinaryLoop = void (*)(Index n, const T* x, const T* y, T* out, bool fresh)
 template <class T>
 using TernaryLoop = void (*)(Index n, const T* x, const T* y, const T* z, T* out, bool fresh);
 
+template <class T>
+using ScalarBinaryLoop = void (*)(Index n, T k, const T* x, const T* y, T* out, bool fresh);
+template <class T>
+using RangeLoop = void (*)(Index n, T low, T high, const T* x, T* out, bool fresh);
+template <class T>
+using RangeBinaryLoop = void (*)(Index n, T low, T high, const T* x, const T* y, T* out,
+                                 bool fresh);
+
 // Loops over the rows of a [rows, cols] matrix.
 template <class T>
 using RowsLoop = void (*)(Index rows, Index cols, const T* x, T* out, bool fresh);
 template <class T>
 using RowsBinaryLoop = void (*)(Index rows, Index cols, const T* x, const T* y, T* out, bool fresh);
+
+/// A row-major [outer, count, inner] array whose middle axis is what a loop works along: the
+/// channels of an image batch, the rows or the columns of a matrix.
+struct Channels {
+  Index outer;
+  Index count;
+  Index inner;
+};
+
+/// A shape seen from one axis: an [outer, n, inner] array.
+struct AxisSplit {
+  Index outer;
+  Index n;
+  Index inner;
+};
 
 /// What the differentiable ops are made of, for every scalar type.
 template <class T>
@@ -39,6 +62,49 @@ struct Loops {
   T (*cross_entropy)(Index rows, Index cols, const T* logits, const std::int32_t* labels, T* p);
   void (*cross_entropy_vjp)(Index rows, Index cols, T scale, const T* p, const std::int32_t* labels,
                             T* dx, bool fresh);
+
+  // further functions of one and two numbers
+  UnaryLoop<T> abs, sin, cos, softplus, gelu, reciprocal;
+  ScalarLoop<T> leaky_relu, pow_constant;
+  BinaryLoop<T> pow, maximum, minimum;
+  RangeLoop<T> clamp;
+  BinaryLoop<T> abs_vjp, sin_vjp, cos_vjp, softplus_vjp, gelu_vjp, reciprocal_vjp;
+  ScalarBinaryLoop<T> leaky_relu_vjp, pow_constant_vjp;
+  TernaryLoop<T> pow_base_vjp, pow_exponent_vjp, maximum_vjp;
+  RangeBinaryLoop<T> clamp_vjp;
+
+  // along one axis; what is not the op's value or a gradient is kept for the vjp
+  void (*max_axis)(AxisSplit s, const T* x, T* y, Index* at);
+  void (*max_axis_vjp)(AxisSplit s, const T* dy, const Index* at, T* dx, bool fresh);
+  void (*var_axis)(AxisSplit s, const T* x, T* mean, T* y);
+  void (*var_axis_vjp)(AxisSplit s, const T* dy, const T* x, const T* mean, T* dx, bool fresh);
+  void (*logsumexp_axis)(AxisSplit s, const T* x, T* base, T* total, T* y);
+  void (*logsumexp_axis_vjp)(AxisSplit s, const T* dy, const T* x, const T* base, const T* total,
+                             T* dx, bool fresh);
+
+  // losses: their sums, and dx = scale * (the sum's derivative)
+  T (*soft_cross_entropy)(Index rows, Index cols, const T* logits, const T* targets, T* p);
+  void (*soft_cross_entropy_vjp)(Index rows, Index cols, T scale, const T* p, const T* targets,
+                                 T* dx, bool fresh);
+  T (*hinge)(Index rows, Index cols, const T* scores, const std::int32_t* labels);
+  void (*hinge_vjp)(Index rows, Index cols, T scale, const T* scores, const std::int32_t* labels,
+                    T* dx, bool fresh);
+  T (*binary_cross_entropy)(Index n, const T* logits, const T* targets);
+  void (*binary_cross_entropy_vjp)(Index n, T scale, const T* logits, const T* targets, T* dx,
+                                   bool fresh);
+  T (*squared_distance)(Index n, const T* x, const T* y);
+  void (*scaled_difference)(Index n, T k, const T* x, const T* y, T* out, bool fresh);
+
+  // normalization, channel by channel
+  void (*moments)(Channels of, const T* x, T* mean, T* var);
+  ScalarLoop<T> reciprocal_root;  // 1 / sqrt(x + k)
+  void (*normalize)(Channels of, const T* x, const T* mean, const T* rstd, T* xhat);
+  void (*normalize_vjp)(Channels of, const T* dxhat, const T* xhat, const T* rstd, T* work, T* dx,
+                        bool fresh);
+  void (*channel_affine)(Channels of, const T* x, const T* scale, const T* shift, T* out);
+  void (*channel_scale)(Channels of, const T* x, const T* scale, T* out, bool fresh);
+  void (*channel_sums)(Channels of, const T* x, T* out, bool fresh);
+  void (*channel_dots)(Channels of, const T* x, const T* y, T* out, bool fresh);
 };
 
 /// One step's constants: g' = clamp(gradient_scale * g, +-clip), then + weight_decay * w.

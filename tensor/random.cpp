@@ -3,11 +3,12 @@
 #include <Random123/philox.h>
 
 #include <array>
-#include <cassert>
 #include <cmath>
 #include <numbers>
 #include <numeric>
 #include <utility>
+
+#include "tensor/error.h"
 
 namespace tapegrad {
 namespace {
@@ -105,7 +106,7 @@ double Rng::normal() {
 }
 
 Index Rng::below(Index n) {
-  assert(n >= 1);
+  if (n < 1) throw OptionError("Rng::below: n must be at least 1");
   const auto range = static_cast<std::uint64_t>(n);
   const std::uint64_t limit = ~std::uint64_t{0} - ~std::uint64_t{0} % range;
   std::uint64_t draw = bits();

@@ -26,7 +26,7 @@ class Rng {
   /// Standard normal, by inverting the distribution function (Wichura 1988, algorithm AS 241).
   double normal();
 
-  /// Uniform on {0, ..., n-1}, without bias. n >= 1.
+  /// Uniform on {0, ..., n-1}, without bias. Throws OptionError for n < 1.
   Index below(Index n);
 
   /// An independent stream; successive splits differ from one another and from this stream.

@@ -38,15 +38,16 @@ int Shape::axis(int axis, const char* op) const {
 Shape Shape::with(int axis, Index size) const {
   Index sizes[max_rank];
   std::copy(begin(), end(), sizes);
-  sizes[axis] = size;
+  sizes[this->axis(axis, "with")] = size;
   return Shape(std::span<const Index>(sizes, static_cast<std::size_t>(rank_)));
 }
 
 Shape Shape::without(int axis) const {
+  const int removed = this->axis(axis, "without");
   Index sizes[max_rank];
   Index* out = sizes;
   for (int i = 0; i < rank_; ++i) {
-    if (i != axis) *out++ = sizes_[i];
+    if (i != removed) *out++ = sizes_[i];
   }
   return Shape(std::span<const Index>(sizes, out));
 }

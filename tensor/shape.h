@@ -13,19 +13,23 @@ namespace tapegrad {
 class Shape {
  public:
   static constexpr int max_rank = 6;
+  static constexpr Index max_size = Index{1} << 58;  // so that bytes can be counted too
 
   /// Rank 0: one number.
   Shape() = default;
 
-  /// Throws ShapeError for a negative size, a rank above 6 or more elements than an Index can
-  /// count.
+  /// Throws ShapeError for a negative size, a rank above 6 or more than 2^58 elements.
   Shape(std::initializer_list<Index> sizes) : Shape(std::span(sizes.begin(), sizes.size())) {}
   explicit Shape(std::span<const Index> sizes) {
     if (sizes.size() > max_rank) reject(sizes);
+    Index counted = 1;  // without the zero sizes, so that the order of the axes does not matter
     for (const Index size : sizes) {
-      if (size < 0 || __builtin_mul_overflow(size_, size, &size_)) reject(sizes);
+      if (size < 0 || __builtin_mul_overflow(counted, size == 0 ? 1 : size, &counted))
+        reject(sizes);
+      size_ *= size;
       sizes_[rank_++] = size;
     }
+    if (counted > max_size) reject(sizes);
   }
 
   int rank() const { return rank_; }
@@ -45,10 +49,10 @@ class Shape {
   /// no such axis.
   int axis(int axis, const char* op) const;
 
-  /// This shape with axis `axis` (counted from the front) set to `size`.
+  /// This shape with one axis (-1 is the last) set to `size`. Throws ShapeError for no such axis.
   Shape with(int axis, Index size) const;
 
-  /// This shape with axis `axis` (counted from the front) removed.
+  /// This shape with one axis (-1 is the last) removed. Throws ShapeError for no such axis.
   Shape without(int axis) const;
 
  private:

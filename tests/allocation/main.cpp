@@ -12,7 +12,12 @@
 #include "data/loader.h"
 #include "data/synthetic.h"
 #include "nn/activations.h"
+#include "nn/batch_norm.h"
+#include "nn/conv2d.h"
+#include "nn/dropout.h"
+#include "nn/layer_norm.h"
 #include "nn/linear.h"
+#include "nn/pooling.h"
 #include "nn/sequential.h"
 #include "optim/sgd.h"
 #include "optim/trainer.h"
@@ -204,6 +209,54 @@ void check_trainer() {
   expect(found == 0, "optim::Trainer from its second step on", found);
 }
 
+/// Convolution, pooling, normalization and dropout, with every loss.
+void check_convolutional_net() {
+  Rng rng{1};
+  nn::Sequential<float> net;
+  net.add<nn::Conv2d<float>>(2, 3, 3, rng, Conv2dOptions{.stride = 1, .padding = 1});
+  net.add<nn::BatchNorm<float>>(3);
+  net.add<nn::MaxPool2d<float>>(2);
+  net.add<nn::AvgPool2d<float>>(2);
+  net.add<nn::Flatten<float>>();
+  net.add<nn::LayerNorm<float>>(12);
+  net.add<nn::Dropout<float>>(0.5, rng);
+  const Tensor<float> x = rng.normal<float>({6, 2, 8, 8}, 1);
+  const Tensor<float> targets({6, 12}, 0.5F);
+  constexpr std::int32_t label_numbers[] = {0, 1, 2, 3, 4, 5};
+  const std::span<const std::int32_t> labels(label_numbers);
+  const auto step = [&] {
+    Tape<float> tape;
+    const Var<float> y = net(tape.constant(x));
+    tape.backward(softmax_cross_entropy(y, targets) + multiclass_hinge(y, labels) +
+                  binary_cross_entropy_with_logits(y, targets) + mse(y, square(y)));
+  };
+  step();
+  const long found = count_in([&] {
+    for (int i = 0; i < 5; ++i) step();
+  });
+  expect(found == 0, "a convolutional net and every loss from the second step on", found);
+}
+
+/// The ops that keep something for their vjp, or take several operands.
+void check_functions_and_moves() {
+  const Tensor<float> numbers = Rng{2}.uniform<float>({4, 6}, 0.5, 2);
+  constexpr std::int32_t row_numbers[] = {3, 0, 3};
+  const auto step = [&] {
+    Tape<float> tape;
+    const Var<float> x = tape.variable(numbers);
+    const Var<float> y = maximum(pow(x, clamp(x, 0, 1)), dropout(gelu(x), 0.5, Rng{3}));
+    const Var<float> z =
+        concat({flip(y, 0), gather_rows(y, std::span(row_numbers)), slice(y, 0, 1, 3)}, 0);
+    const Var<float> w = permute(stack({z, softplus(z)}, 0), {2, 0, 1});
+    tape.backward(logsumexp(w) + sum(var(w, 1)) + max(w) + sum(logsumexp(w, 0) * max(w, 0)));
+  };
+  step();
+  const long found = count_in([&] {
+    for (int i = 0; i < 5; ++i) step();
+  });
+  expect(found == 0, "functions, reductions and moves from the second step on", found);
+}
+
 void check_evaluation() {
   Setting<float> setting;
   const auto evaluate = [&] {
@@ -265,6 +318,8 @@ int main() {
   check_plain_loop<float>("with momentum and clipping",
                           {.momentum = 0.9, .nesterov = true, .clip = {.norm = 1, .value = 0.1}});
   check_trainer();
+  check_convolutional_net();
+  check_functions_and_moves();
   check_evaluation();
   check_that_allocations_are_counted();
   return failures == 0 ? 0 : 1;

@@ -16,6 +16,7 @@ torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 HERE = pathlib.Path(__file__).parent
 RNG = np.random.default_rng(20240229)
+DIRECTIONS = np.random.default_rng(20240301)  # apart, so that they change no other number
 
 
 def write_safetensors(path, tensors, metadata):
@@ -42,20 +43,38 @@ def draw(shape, positive=False):
     return size if positive else size * RNG.choice([-1.0, 1.0], shape)
 
 
-def add_case(tensors, name, f, inputs, labels=None):
+def add_case(tensors, name, f, inputs, labels=None, targets=None, second_order=True):
     variables = [torch.tensor(x, requires_grad=True) for x in inputs]
     arguments = list(variables)
     if labels is not None:
         tensors[f"{name}/labels"] = np.asarray(labels, dtype=np.int64)
         arguments.append(torch.tensor(labels, dtype=torch.long))
+    if targets is not None:
+        tensors[f"{name}/targets"] = targets
+        arguments.append(torch.tensor(targets))
     out = f(*arguments)
     gout = RNG.standard_normal(tuple(out.shape))
-    grads = torch.autograd.grad(out, variables, torch.tensor(gout))
+    grads = torch.autograd.grad(out, variables, torch.tensor(gout), create_graph=second_order)
     for i, (x, g) in enumerate(zip(inputs, grads)):
         tensors[f"{name}/in{i}"] = x
-        tensors[f"{name}/grad{i}"] = g.numpy()
+        tensors[f"{name}/grad{i}"] = g.detach().numpy()
+    add_second_order(tensors, name, variables, grads)
     tensors[f"{name}/out"] = out.detach().numpy()
     tensors[f"{name}/gout"] = gout
+
+
+def add_second_order(tensors, name, variables, grads):
+    """The gradient of sum_i <grad_i, v_i>, for cases whose gradients depend on the inputs."""
+    if not any(g.requires_grad for g in grads):
+        return
+    directions = [DIRECTIONS.standard_normal(tuple(x.shape)) for x in variables]
+    dot = sum((g * torch.tensor(v)).sum() for g, v in zip(grads, directions))
+    hvps = torch.autograd.grad(dot, variables, allow_unused=True)
+    for i, (x, v, hvp) in enumerate(zip(variables, directions, hvps)):
+        tensors[f"{name}/v{i}"] = v
+        # PyTorch may return a zero without memory behind it, so it is added to one that has some.
+        hvp = torch.zeros_like(x) + (0 if hvp is None else hvp)
+        tensors[f"{name}/hvp{i}"] = hvp.detach().numpy()
 
 
 def make_ops():
@@ -86,8 +105,57 @@ def make_ops():
     add_case(t, "softmax_cross_entropy.0", torch.nn.functional.cross_entropy,
              [3 * draw((5, 4))], labels=[3, 0, 1, 1, 2])
     add_case(t, "softmax_cross_entropy.1", torch.nn.functional.cross_entropy,
-             [300 * draw((2, 3))], labels=[2, 0])
-    write_safetensors(HERE / "golden_ops.safetensors", t, {"made_by": "make_golden.py, PyTorch"})
+             [300 * draw((2, 3))], labels=[2, 0], second_order=False)  # 1e-45, lost to rounding
+    return t
+
+
+def add_losses_and_layers(t):
+    f = torch.nn.functional
+    add_case(t, "softmax_cross_entropy_soft.0", f.cross_entropy, [3 * draw((4, 3))],
+             targets=RNG.uniform(0, 1, (4, 3)))
+    add_case(t, "multi_margin_sum.0", lambda s, y: s.shape[1] * f.multi_margin_loss(s, y),
+             [draw((5, 4))], labels=[3, 0, 1, 1, 2], second_order=False)  # PyTorch has none
+    add_case(t, "bce_with_logits.0", f.binary_cross_entropy_with_logits, [8 * draw((3, 4))],
+             targets=RNG.uniform(0, 1, (3, 4)))
+    add_case(t, "mse.0", f.mse_loss, [draw((3, 4)), draw((3, 4))])
+    batch_norm = lambda x, gamma, beta: f.batch_norm(x, None, None, gamma, beta, training=True)
+    add_case(t, "batch_norm.0", batch_norm, [draw((6, 3)), draw((3,)), draw((3,))])
+    add_case(t, "batch_norm.1", batch_norm, [draw((2, 3, 2, 4)), draw((3,)), draw((3,))])
+    add_case(t, "layer_norm.0", lambda x, gamma, beta: f.layer_norm(x, (5,), gamma, beta),
+             [draw((2, 2, 5)), draw((5,)), draw((5,))])
+    for i, (x, w, stride, pad) in enumerate([((2, 2, 5, 4), (3, 2, 3, 2), 1, 1),
+                                             ((2, 3, 6, 5), (2, 3, 2, 3), 2, 0),
+                                             ((1, 3, 3, 4), (2, 3, 1, 1), 1, 0)]):
+        add_case(t, f"conv2d.{i}.stride{stride}.pad{pad}",
+                 lambda x, w, b: f.conv2d(x, w, b, stride=stride, padding=pad),
+                 [draw(x), draw(w), draw(w[:1])])
+    add_case(t, "max_pool2d.0", lambda x: f.max_pool2d(x, 2), [draw((2, 2, 5, 4))])
+    add_case(t, "avg_pool2d.0", lambda x: f.avg_pool2d(x, 2), [draw((2, 2, 5, 4))])
+
+
+def add_functions_and_moves(t):
+    f = torch.nn.functional
+    add_case(t, "pow.0", torch.pow, [draw((2, 5), positive=True), draw((2, 5))])
+    add_case(t, "pow.1", torch.pow, [draw((3, 1, 2), positive=True), draw((4, 1))])
+    for op in (torch.maximum, torch.minimum):
+        add_case(t, f"{op.__name__}.0", op, [draw((2, 5)), draw((2, 5))])
+        add_case(t, f"{op.__name__}.1", op, [draw((3, 1, 2)), draw((4, 1))])
+    for op in (torch.abs, torch.sin, torch.cos, f.softplus, f.gelu, f.leaky_relu,
+               torch.reciprocal):
+        add_case(t, f"{op.__name__}.0", op, [draw((3, 6))])
+    for name, along in (("max", lambda x, *a, **k: x.amax(*a, **k)),
+                        ("var", lambda x, *a, **k: x.var(*a, unbiased=False, **k)),
+                        ("logsumexp", lambda x, *a, **k: x.logsumexp(*a, **k))):
+        add_case(t, f"{name}.all.drop", lambda x: along(x.reshape(-1), 0), [draw((3, 4))])
+        add_case(t, f"{name}.1.drop", lambda x: along(x, 1), [draw((2, 5, 3))])
+        add_case(t, f"{name}.-1.keep", lambda x: along(x, -1, keepdim=True), [draw((2, 5, 3))])
+    add_case(t, "permute.0", lambda x: x.permute(2, 0, 1), [draw((3, 2, 4))])
+    add_case(t, "slice.0", lambda x: x[1:3], [draw((4, 2, 3))])
+    add_case(t, "slice.1", lambda x: x[:, 1:4], [draw((3, 5))])
+    add_case(t, "concat.0", lambda *x: torch.cat(x, 0), [draw((1, 3)), draw((3, 3)), draw((2, 3))])
+    add_case(t, "concat.1", lambda *x: torch.cat(x, 1), [draw((2, 3, 2)), draw((2, 1, 2))])
+    t["embedding.0/indices"] = np.array([2, 0, 2, 1, 2])
+    add_case(t, "embedding.0", lambda x: x[t["embedding.0/indices"]], [draw((4, 3))])
 
 
 def make_trajectory():
@@ -128,5 +196,8 @@ def make_trajectory():
 
 
 if __name__ == "__main__":
-    make_ops()
+    ops = make_ops()
     make_trajectory()
+    add_losses_and_layers(ops)
+    add_functions_and_moves(ops)
+    write_safetensors(HERE / "golden_ops.safetensors", ops, {"made_by": "make_golden.py, PyTorch"})

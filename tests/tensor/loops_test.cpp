@@ -42,6 +42,11 @@ std::vector<Tables<T>> every_table() {
 }
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
+double normal_cdf(double x) { return std::erfc(-x / std::sqrt(2)) / 2; }
+double gelu(double x) { return x * normal_cdf(x); }
+double gelu_slope(double x) {
+  return normal_cdf(x) + x * std::exp(-x * x / 2) / std::sqrt(2 * 3.14159265358979324);
+}
 
 template <class T>
 struct UnaryCase {
@@ -95,6 +100,12 @@ TEMPLATE_TEST_CASE("loops: unary loops", "", float, double) {
       {"tanh", &Loops<T>::tanh, [](double x) { return std::tanh(x); }, -5, 5},
       {"sigmoid", &Loops<T>::sigmoid, sigmoid, -30, 30},
       {"relu", &Loops<T>::relu, [](double x) { return x > 0 ? x : 0; }, -3, 3},
+      {"abs", &Loops<T>::abs, [](double x) { return std::abs(x); }, -3, 3},
+      {"sin", &Loops<T>::sin, [](double x) { return std::sin(x); }, -9, 9},
+      {"cos", &Loops<T>::cos, [](double x) { return std::cos(x); }, -9, 9},
+      {"softplus", &Loops<T>::softplus, [](double x) { return std::log1p(std::exp(x)); }, -30, 30},
+      {"gelu", &Loops<T>::gelu, gelu, -9, 9},
+      {"reciprocal", &Loops<T>::reciprocal, [](double x) { return 1 / x; }, 0.1, 3},
   };
   for (const auto [loops, training] : every_table<T>()) {
     for (const UnaryCase<T>& c : cases) {
@@ -114,6 +125,7 @@ TEMPLATE_TEST_CASE("loops: loops with a scalar", "", float, double) {
   const ScalarCase<T> cases[] = {
       {"scale", &Loops<T>::scale, [](double k, double x) { return k * x; }},
       {"shift", &Loops<T>::shift, [](double k, double x) { return k + x; }},
+      {"leaky_relu", &Loops<T>::leaky_relu, [](double k, double x) { return x > 0 ? x : k * x; }},
   };
   for (const auto [loops, training] : every_table<T>()) {
     for (const ScalarCase<T>& c : cases) {
@@ -140,6 +152,16 @@ TEMPLATE_TEST_CASE("loops: binary and ternary loops", "", float, double) {
       {"square_vjp", &Loops<T>::square_vjp, [](double dy, double x) { return dy * 2 * x; }},
       {"tanh_vjp", &Loops<T>::tanh_vjp, [](double dy, double y) { return dy * (1 - y * y); }},
       {"sigmoid_vjp", &Loops<T>::sigmoid_vjp, [](double dy, double y) { return dy * y * (1 - y); }},
+      {"maximum", &Loops<T>::maximum, [](double x, double y) { return std::max(x, y); }},
+      {"minimum", &Loops<T>::minimum, [](double x, double y) { return std::min(x, y); }},
+      {"abs_vjp", &Loops<T>::abs_vjp, [](double dy, double) { return dy; }},  // y > 0
+      {"sin_vjp", &Loops<T>::sin_vjp, [](double dy, double x) { return dy * std::cos(x); }},
+      {"cos_vjp", &Loops<T>::cos_vjp, [](double dy, double x) { return -dy * std::sin(x); }},
+      {"softplus_vjp", &Loops<T>::softplus_vjp,
+       [](double dy, double x) { return dy * sigmoid(x); }},
+      {"gelu_vjp", &Loops<T>::gelu_vjp, [](double dy, double x) { return dy * gelu_slope(x); }},
+      {"reciprocal_vjp", &Loops<T>::reciprocal_vjp,
+       [](double dy, double y) { return -dy * y * y; }},
   };
   for (const auto [loops, training] : every_table<T>()) {
     for (const Index n : sizes) {
@@ -169,6 +191,94 @@ TEMPLATE_TEST_CASE("loops: binary and ternary loops", "", float, double) {
       check_loop<T>(quotient, [&](T* out, bool fresh) {
         loops->divide_vjp(n, x.data(), y.data(), z.data(), out, fresh);
       });
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("loops: powers and ranges", "", float, double) {
+  using T = TestType;
+  for (const auto [loops, training] : every_table<T>()) {
+    for (const Index n : sizes) {
+      CAPTURE(loops->instruction_set, n);
+      const Tensor<T> dy = random<T>({n}, -3, 3, 12);
+      const Tensor<T> a = random<T>({n}, 0.5, 2, 13);
+      const Tensor<T> b = random<T>({n}, -2, 2, 14);
+      const Tensor<T> y = random<T>({n}, 0.5, 2, 15);
+      const auto want = [&](auto f) {
+        Numbers numbers;
+        for (Index i = 0; i < n; ++i) {
+          numbers.push_back(f(double{dy[i]}, double{a[i]}, double{b[i]}, double{y[i]}));
+        }
+        return numbers;
+      };
+      const T* const da = dy.data();
+      check_loop<T>(want([](double, double p, double q, double) { return std::pow(p, q); }),
+                    [&](T* out, bool fresh) { loops->pow(n, a.data(), b.data(), out, fresh); });
+      check_loop<T>(
+          want([](double d, double p, double q, double) { return d * q * std::pow(p, q - 1); }),
+          [&](T* out, bool fresh) { loops->pow_base_vjp(n, da, a.data(), b.data(), out, fresh); });
+      check_loop<T>(want([](double d, double p, double, double v) { return d * v * std::log(p); }),
+                    [&](T* out, bool fresh) {
+                      loops->pow_exponent_vjp(n, da, y.data(), a.data(), out, fresh);
+                    });
+      check_loop<T>(
+          want([](double, double p, double, double) { return std::pow(p, 1.5); }),
+          [&](T* out, bool fresh) { loops->pow_constant(n, T(1.5), a.data(), out, fresh); });
+      check_loop<T>(want([](double d, double p, double, double) { return 1.5 * d * std::sqrt(p); }),
+                    [&](T* out, bool fresh) {
+                      loops->pow_constant_vjp(n, T(1.5), da, a.data(), out, fresh);
+                    });
+      check_loop<T>(
+          want([](double d, double p, double q, double) { return p > q ? d : 0; }),
+          [&](T* out, bool fresh) { loops->maximum_vjp(n, da, a.data(), b.data(), out, fresh); });
+      check_loop<T>(
+          want([](double d, double, double q, double) { return q > 0 ? d : d / 4; }),
+          [&](T* out, bool fresh) { loops->leaky_relu_vjp(n, T(0.25), da, b.data(), out, fresh); });
+      check_loop<T>(
+          want([](double, double, double q, double) { return std::min(std::max(q, -1.0), 0.5); }),
+          [&](T* out, bool fresh) { loops->clamp(n, T(-1), T(0.5), b.data(), out, fresh); });
+      check_loop<T>(
+          want([](double d, double, double q, double) { return q < -1 || q > 0.5 ? 0 : d; }),
+          [&](T* out, bool fresh) {
+            loops->clamp_vjp(n, T(-1), T(0.5), da, b.data(), out, fresh);
+          });
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("loops: along an axis, every instruction set gives what the first gives", "",
+                   float, double) {
+  using T = TestType;
+  for (const AxisSplit s : {AxisSplit{1, 100, 1}, {3, 17, 1}, {2, 5, 16}, {3, 4, 7}, {2, 0, 3}}) {
+    const Index outputs = s.outer * s.inner;
+    const Tensor<T> x = random<T>({outputs * s.n}, -3, 3, 16);
+    const Tensor<T> dy = random<T>({outputs}, -1, 1, 17);
+    const auto run = [&](const Loops<T>& loops) {
+      Tensor<T> y({3, outputs}, quiet_nan<T>());
+      Tensor<T> kept({3, outputs}, quiet_nan<T>());
+      Tensor<T> dx({3, outputs * s.n}, quiet_nan<T>());
+      std::vector<Index> at(static_cast<std::size_t>(outputs));
+      const auto row = [](Tensor<T>& of, Index i) { return of.data() + i * of.shape()[1]; };
+      loops.max_axis(s, x.data(), row(y, 0), at.data());
+      loops.max_axis_vjp(s, dy.data(), at.data(), row(dx, 0), true);
+      loops.var_axis(s, x.data(), row(kept, 0), row(y, 1));
+      loops.var_axis_vjp(s, dy.data(), x.data(), row(kept, 0), row(dx, 1), true);
+      loops.logsumexp_axis(s, x.data(), row(kept, 1), row(kept, 2), row(y, 2));
+      loops.logsumexp_axis_vjp(s, dy.data(), x.data(), row(kept, 1), row(kept, 2), row(dx, 2),
+                               true);
+      Numbers all = doubles<T>(y);
+      all.insert(all.end(), dx.begin(), dx.end());
+      return all;
+    };
+    const Numbers want = run(baseline::loops<T>());
+    for (const auto [loops, training] : every_table<T>()) {
+      CAPTURE(loops->instruction_set, s.n, s.inner);
+      const Numbers got = run(*loops);
+      for (std::size_t i = 0; i < want.size(); ++i) {
+        const bool same = got[i] == want[i] || (std::isnan(got[i]) && std::isnan(want[i]));
+        const double difference = std::abs(got[i] - want[i]);
+        CHECK((same || difference <= 50 * std::numeric_limits<T>::epsilon()));
+      }
     }
   }
 }

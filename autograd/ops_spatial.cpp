@@ -1,0 +1,195 @@
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "autograd/instantiate.h"
+#include "autograd/ops.h"
+#include "tensor/error.h"
+#include "tensor/kernels.h"
+#include "tensor/spatial.h"
+
+namespace tapegrad {
+
+using kernels::loops;
+using kernels::Op;
+using kernels::Windows;
+
+namespace {
+
+void require_conv2d(const Shape& x, const Shape& w, const Shape& b, Conv2dOptions options) {
+  if (x.rank() != 4 || w.rank() != 4 || b.rank() != 1) {
+    throw ShapeError(
+        fmt::format("conv2d: x is {}, w is {}, b is {}, but x must be [N, Cin, H, W], w [Cout, "
+                    "Cin, kh, kw], b [Cout]",
+                    to_string(x), to_string(w), to_string(b)));
+  }
+  if (x[1] != w[1]) {
+    throw ShapeError(
+        fmt::format("conv2d: x is {} but w is {}: x channels ({}) must equal w input channels ({})",
+                    to_string(x), to_string(w), x[1], w[1]));
+  }
+  if (b[0] != w[0]) {
+    throw ShapeError(
+        fmt::format("conv2d: b is {} but w is {}: b size ({}) must equal w output channels ({})",
+                    to_string(b), to_string(w), b[0], w[0]));
+  }
+  if (options.stride < 1 || options.padding < 0) {
+    throw OptionError(
+        fmt::format("conv2d: stride is {} and padding {}, but stride must be at least 1 and "
+                    "padding at least 0",
+                    options.stride, options.padding));
+  }
+}
+
+// Throws unless at least one window fits; `what` the op calls a window.
+void require_fits(const char* op, const char* what, const Shape& x, const Windows& w) {
+  const Index height = w.height + 2 * w.padding;
+  const Index width = w.width + 2 * w.padding;
+  if (w.window_height >= 1 && w.window_width >= 1 && w.window_height <= height &&
+      w.window_width <= width) {
+    return;
+  }
+  throw ShapeError(fmt::format("{}: x is {}, so a {} of {} x {} does not fit into {} x {}{}", op,
+                               to_string(x), what, w.window_height, w.window_width, height, width,
+                               w.padding > 0 ? " (with padding)" : ""));
+}
+
+Windows conv_windows(const Shape& x, const Shape& w, const Shape& b, Conv2dOptions options) {
+  require_conv2d(x, w, b, options);
+  const Windows windows{x[1], x[2], x[3], w[2], w[3], options.stride, options.padding};
+  require_fits("conv2d", "kernel", x, windows);
+  return windows;
+}
+
+Windows pool_windows(const char* op, const Shape& x, Index size, Index stride) {
+  if (x.rank() != 4) {
+    throw ShapeError(fmt::format("{}: x is {}, but must be [N, C, H, W]", op, to_string(x)));
+  }
+  if (size < 1 || stride < 1) {
+    throw OptionError(
+        fmt::format("{}: size is {} and stride {}, but both must be at least 1", op, size, stride));
+  }
+  const Windows windows{x[1], x[2], x[3], size, size, stride, 0};
+  require_fits(op, "window", x, windows);
+  return windows;
+}
+
+// The n-th sample of a batch, as a matrix.
+template <class T>
+View<T> sample(const View<T>& batch, Index n, Index rows, Index cols) {
+  return {batch.data() + n * rows * cols, {rows, cols}};
+}
+
+// One image's convolution as a matrix product: y [Cout, P] = w [Cout, K] columns [K, P], where
+// column p holds the K pixels under the kernel at place p. Columns are made anew in the backward
+// pass: copying pixels of one image that stays in the cache is cheaper than keeping the whole
+// batch's columns, which are kh kw times as large as the batch.
+template <Scalar T>
+struct Products {
+  Windows windows;
+  Index images, filters;
+  View<T> columns;  // scratch for one image
+
+  Index places() const { return windows.count(); }
+  Index window_size() const { return windows.window_size(); }
+  View<const T> matrix(View<const T> w) const { return w.reshaped({filters, window_size()}); }
+
+  // A kernel of one pixel that visits every pixel sees the image as it is.
+  bool pointwise() const {
+    return windows.window_height == 1 && windows.window_width == 1 && windows.stride == 1 &&
+           windows.padding == 0;
+  }
+  View<const T> columns_of(View<const T> x, Index n) const {
+    if (pointwise()) return sample(x, n, window_size(), places());
+    kernels::im2col<T>(windows, x.data() + n * windows.image_size(), columns.data());
+    return columns;
+  }
+
+  void forward(View<const T> x, View<const T> w, View<const T> b, View<T> y) const {
+    for (Index n = 0; n < images; ++n) {
+      const View<T> yn = sample(y, n, filters, places());
+      loops<T>().repeat_columns(filters, places(), b.data(), yn.data(), true);
+      kernels::gemm<T>(Op::none, Op::none, matrix(w), columns_of(x, n), {yn, false});
+    }
+  }
+
+  // dx: dcolumns [K, P] = w^T dy, every entry going back to the pixel it was copied from.
+  void x_vjp(View<const T> dy, View<const T> w, Target<T> dx) const {
+    if (dx.fresh && !pointwise()) kernels::fill<T>(T(0), dx);
+    for (Index n = 0; n < images; ++n) {
+      const View<const T> dyn = sample(dy, n, filters, places());
+      if (pointwise()) {
+        kernels::gemm<T>(Op::transpose, Op::none, matrix(w), dyn,
+                         {sample(dx.to, n, window_size(), places()), dx.fresh});
+      } else {
+        kernels::gemm<T>(Op::transpose, Op::none, matrix(w), dyn, columns);
+        kernels::col2im<T>(windows, columns.data(), dx.to.data() + n * windows.image_size());
+      }
+    }
+  }
+
+  // dw [Cout, K] = sum over the images of dy columns^T.
+  void w_vjp(View<const T> dy, View<const T> x, Target<T> dw) const {
+    if (images == 0 && dw.fresh) kernels::fill<T>(T(0), dw);
+    for (Index n = 0; n < images; ++n) {
+      kernels::gemm<T>(Op::none, Op::transpose, sample(dy, n, filters, places()), columns_of(x, n),
+                       {dw.to.reshaped({filters, window_size()}), dw.fresh && n == 0});
+    }
+  }
+};
+
+}  // namespace
+
+template <Scalar T>
+Var<T> conv2d(Var<T> x, Var<T> w, Var<T> b, Conv2dOptions options) {
+  const Windows windows = conv_windows(x.shape(), w.shape(), b.shape(), options);
+  auto& tape = x.tape();
+  const Index images = x.shape()[0];
+  const Index filters = w.shape()[0];
+  auto y = tape.record("conv2d", {images, filters, windows.rows(), windows.cols()}, {x, w, b});
+  const Shape columns{windows.window_size(), windows.count()};
+  const Products<T> products{
+      windows, images, filters, {tape.template scratch<T>(columns.size()).data(), columns}};
+  products.forward(x.value(), w.value(), b.value(), y.out());
+  return y.vjp([=](View<const T> dy) {
+    if (x.needs_grad()) products.x_vjp(dy, w.value(), x.grad());
+    if (w.needs_grad()) products.w_vjp(dy, x.value(), w.grad());
+    if (b.needs_grad()) {
+      const Grad<T> db = b.grad();
+      loops<T>().channel_sums({images, filters, products.places()}, dy.data(), db.to.data(),
+                              db.fresh);
+    }
+  });
+}
+
+template <Scalar T>
+Var<T> max_pool2d(Var<T> x, Index size, Index stride) {
+  const Windows windows = pool_windows("max_pool2d", x.shape(), size, stride);
+  if (windows.plane_size() > std::numeric_limits<std::int32_t>::max()) {
+    throw ShapeError(fmt::format(
+        "max_pool2d: x is {}, but places in a plane are counted in 32 bits", to_string(x.shape())));
+  }
+  auto& tape = x.tape();
+  auto y =
+      tape.record("max_pool2d", {x.shape()[0], x.shape()[1], windows.rows(), windows.cols()}, {x});
+  const auto from = tape.template scratch<std::int32_t>(y.shape().size());
+  kernels::max_pool<T>(windows, x.value(), y.out(), from);
+  return y.vjp([=](View<const T> dy) { kernels::max_pool_vjp<T>(windows, dy, from, x.grad()); });
+}
+
+template <Scalar T>
+Var<T> avg_pool2d(Var<T> x, Index size, Index stride) {
+  const Windows windows = pool_windows("avg_pool2d", x.shape(), size, stride);
+  auto y = x.tape().record("avg_pool2d",
+                           {x.shape()[0], x.shape()[1], windows.rows(), windows.cols()}, {x});
+  kernels::avg_pool<T>(windows, x.value(), y.out());
+  return y.vjp([=](View<const T> dy) { kernels::avg_pool_vjp<T>(windows, dy, x.grad()); });
+}
+
+#define TAPEGRAD_LIST(T)                                         \
+  template Var<T> conv2d(Var<T>, Var<T>, Var<T>, Conv2dOptions); \
+  template Var<T> max_pool2d(Var<T>, Index, Index);              \
+  template Var<T> avg_pool2d(Var<T>, Index, Index);
+TAPEGRAD_FOR_EACH_SCALAR(TAPEGRAD_LIST)
+
+}  // namespace tapegrad

@@ -1,0 +1,26 @@
+// Dropout.
+#pragma once
+
+#include "nn/module.h"
+#include "tensor/random.h"
+
+namespace tapegrad::nn {
+
+/// In training mode (the start), zero with probability p and x / (1 - p) otherwise, drawn anew at
+/// every forward from a generator of its own; in evaluation mode the identity. See
+/// tapegrad::dropout. Throws OptionError unless 0 <= p < 1, at the first forward.
+template <Scalar T>
+class Dropout final : public Module<T> {
+ public:
+  Dropout(double p, Rng& rng) : p_(p), rng_(rng.split()) {}
+
+  Var<T> forward(Var<T> x) override { return training_ ? dropout(x, p_, rng_.split()) : x; }
+  void set_training(bool on) override { training_ = on; }
+
+ private:
+  double p_;
+  Rng rng_;
+  bool training_ = true;
+};
+
+}  // namespace tapegrad::nn
