@@ -1,82 +1,111 @@
-// Gradients compared with finite differences, element by element.
+// Gradients compared with independent ones, entry by entry.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "autograd/differences.h"
+#include "autograd/gradient_metrics.h"
 #include "autograd/parameter_list.h"
 #include "autograd/tape.h"
 
 namespace tapegrad {
 
-/// forward: (f(x+h) - f(x)) / h, error O(h). centred: (f(x+h) - f(x-h)) / 2h, error O(h^2).
-enum class Difference { forward, centred };
+/// Records a scalar function of parameters. It is called again and again and must be a pure
+/// function of them: same batch, same random numbers.
+template <Scalar T>
+using Cost = std::function<Var<T>(Tape<T>&)>;
 
 struct GradcheckOptions {
-  Difference difference = Difference::centred;
-  double h = 1e-5;            // the perturbation, > 0
-  double tolerance = 1e-6;    // an entry passes when |a - n| <= tolerance * its scale + noise
+  /// The scheme; without one, six-point differences, refined over shrinking steps where they
+  /// disagree.
+  std::optional<Difference> difference = {};
+  /// The perturbation, > 0; without one, the best for the scheme times max(1, |x|).
+  std::optional<double> h = {};
+  double tolerance = 1e-7;  // an entry agrees when |a - n| <= tolerance * its scale + uncertainty
+  double resolution =
+      1e-4;  // the largest uncertainty, relative to the scale, that allows a verdict
   double metric_eps = 1e-12;  // the floor of the denominators in the metrics
+  Index sample = 0;           // entries per parameter, at random places; 0: all
+  Index directions = 0;       // > 0: so many random +-1 directions per parameter instead of entries
+  std::uint64_t seed = 1;     // of the sample and the directions
 };
 
-/// The measures in use for comparing an analytic gradient a with a numeric one n.
-struct GradientMetrics {
-  double max_absolute = 0;   // max |a - n|
-  double mean_absolute = 0;  // mean |a - n|
-  double share_small = 0;    // the share of entries with |a - n| < 1e-6
-  double max_relative = 0;   // max of |a - n| / max(eps, |a| + |n|)
-  double mean_relative = 0;  // its mean
-  double sum_relative = 0;   // sum |a - n| / sum max(eps, |a| + |n|)
-  double norm_relative = 0;  // ||a - n|| / max(eps, ||a|| + ||n||)
-};
+/// What became of an entry. pass: analytic and numeric agree. fail: they do not. kink: the function
+/// has one-sided slopes only, or the fixed step crosses a kink. inconclusive: the numeric value is
+/// too uncertain to tell.
+enum class Verdict { pass, fail, kink, inconclusive };
 
-/// The metrics of two gradients of the same length. A NaN in either makes every one of them NaN.
-GradientMetrics gradient_metrics(std::span<const double> a, std::span<const double> n,
-                                 double eps = 1e-12);
+/// One comparison: an element of a parameter, or the slope along a random direction in it.
+struct GradcheckEntry {
+  Index index;  // row-major, or the number of the direction
+  double analytic;
+  double numeric;
+  double uncertainty;  // of the numeric value
+  Verdict verdict;
+};
 
 /// What was found for one parameter.
 struct ParameterCheck {
   std::string name;
   Shape shape;
-  Index compared = 0;  // entries that entered the comparison
-  Index kinks = 0;     // entries left out because the perturbation switched a ReLU
-  Index failed = 0;    // entries outside the tolerance
-  GradientMetrics metrics;
-  Index worst = -1;  // the entry farthest outside its tolerance, in row-major order; -1: none
-  double worst_analytic = 0;
-  double worst_numeric = 0;
+  bool directions = false;              // entries are directions, not elements
+  std::vector<GradcheckEntry> entries;  // all, whatever their verdict
+  Index compared = 0;                   // entries that passed or failed
+  Index failed = 0;
+  Index kinks = 0;
+  Index inconclusive = 0;
+  GradientMetrics metrics;  // of the compared entries
+  Index worst = -1;         // the place in `entries` of the worst that failed; -1: none
 
-  /// "fc1.weight[17,203]"
-  std::string worst_name() const;
+  /// "fc1.weight[17,203]", or "fc1.weight, direction 3".
+  std::string entry_name(const GradcheckEntry& entry) const;
 
-  /// All entries inside the tolerance, and at least one compared unless the parameter is empty.
-  bool passed() const { return failed == 0 && (compared > 0 || shape.size() == 0); }
+  /// No entry failed; at least one was compared, unless the parameter is empty; and at most one in
+  /// ten was inconclusive.
+  bool passed() const;
 };
 
 struct GradcheckReport {
+  std::string oracle;  // what the analytic gradient was compared with, for people
   std::vector<ParameterCheck> parameters;
+  std::vector<std::string> diagnosis;  // what the failures look like; see diagnose()
+  bool restored = true;                // the cost left every parameter as it was
 
   bool passed() const;
 };
 
-/// A table of every metric per parameter, followed by the worst entries of those that failed.
-std::string to_string(const GradcheckReport& report);
-
-/// Compares the gradient that backward gives with finite differences, for every element of every
-/// parameter. `cost` records a scalar function of the parameters; it is called again and again and
-/// must be a pure function of them (same batch, same random numbers). Entries whose perturbation
-/// switches a ReLU on or off are counted as kinks and left out: no difference quotient across a
-/// kink is a derivative. Parameters come back bit for bit, also when `cost` throws. An entry passes
-/// when
-///   !( |a - n| > tolerance * max(|a|, |n|, mean |n|) + 64 ulp(f) / h ),
-/// and NaN fails. Throws OptionError for h <= 0 and GradError when there is nothing to check.
-GradcheckReport gradcheck(const ParameterList<double>& parameters,
-                          const std::function<Var<double>(Tape<double>&)>& cost,
+/// Compares the gradient that backward gives with finite differences, for every entry of every
+/// parameter that is not frozen. Parameters come back bit for bit, also when `cost` throws; a cost
+/// that changes them fails the check. An entry's scale is max(|a|, |n|, mean |n| over the
+/// parameter). Kinks (ReLU, max, abs, hinge) are recognised by one-sided slopes that differ, with
+/// the analytic value between them, counted and left out. NaN fails. Throws OptionError for options
+/// out of range and GradError when there is nothing to check.
+GradcheckReport gradcheck(const ParameterList<double>& parameters, const Cost<double>& cost,
                           const GradcheckOptions& options = {});
 
-/// The same for a function of tensors, which are named in0, in1, ... A result that is not a single
-/// number is multiplied by fixed random weights and summed, so every Jacobian entry takes part.
+/// The same function made of Dual numbers: a second model, with the first one's names and shapes.
+struct DualTwin {
+  ParameterList<Dual> parameters;
+  Cost<Dual> cost;
+};
+
+/// Compares with exact derivatives: each entry is the tangent that forward mode carries through the
+/// twin, which uses no vjp, no step and no cancellation. Values are copied into the twin first.
+/// Only the rounding of the sums is left, so an entry agrees to tolerance / 1000.
+GradcheckReport gradcheck(const ParameterList<double>& parameters, const Cost<double>& cost,
+                          const DualTwin& twin, const GradcheckOptions& options = {});
+
+/// Compares a float model's backward with the double one's: for each parameter ||a - n|| must be at
+/// most tolerance * (||a|| + ||n||). Values are copied from the double model first.
+GradcheckReport gradcheck_float(const ParameterList<float>& parameters, const Cost<float>& cost,
+                                const ParameterList<double>& reference,
+                                const Cost<double>& reference_cost, double tolerance = 1e-5);
+
+/// A function of tensors, which are named in0, in1, ... A result that is not a single number is
+/// multiplied by fixed random weights and summed, so every entry of the Jacobian takes part.
 GradcheckReport gradcheck(const std::vector<Tensor<double>>& inputs,
                           const std::function<Var<double>(std::span<const Var<double>>)>& f,
                           const GradcheckOptions& options = {});
