@@ -87,7 +87,8 @@ void Optimizer<T>::step() {
                                       .clip = limit,
                                       .nesterov = false};
     for (const auto& p : group.parameters) {
-      if (p.parameter->has_new_gradient()) update(slot, *p.parameter, rule);
+      if (p.parameter->has_new_gradient() && !p.parameter->frozen())
+        update(slot, *p.parameter, rule);
       p.parameter->consume_gradient();
       ++slot;
     }

@@ -8,6 +8,18 @@
 #include "tensor/error.h"
 
 namespace tapegrad::optim {
+namespace {
+
+template <Real T>
+void require_finite(double loss, const Optimizer<T>& optimizer) {
+  if (std::isfinite(loss)) return;
+  throw GradError(
+      fmt::format("the loss is {} at step {} (learning rate {:g}); a lower learning rate or "
+                  "clipped gradients may keep it finite",
+                  std::abs(loss), optimizer.steps(), optimizer.lr()));
+}
+
+}  // namespace
 
 template <Real T>
 Trainer<T>::Trainer(Optimizer<T>& optimizer, Loss loss, TrainerOptions options)
@@ -20,12 +32,7 @@ double Trainer<T>::step() {
     Tape<T> tape;
     const Var<T> recorded = loss_(tape);
     loss = static_cast<double>(recorded.item());
-    if (!std::isfinite(loss)) {
-      throw GradError(
-          fmt::format("the loss is {} at step {} (learning rate {:g}); a lower learning "
-                      "rate or clipped gradients may keep it finite",
-                      loss, optimizer_.steps(), optimizer_.lr()));
-    }
+    require_finite(loss, optimizer_);
     tape.backward(recorded);
   }
   optimizer_.step();
@@ -41,7 +48,10 @@ void Trainer<T>::measure() {
   if (options_.steps_per_epoch > 0) {
     m.epoch = static_cast<double>(m.step) / static_cast<double>(options_.steps_per_epoch);
   }
-  if (options_.measure_train) m.train = options_.measure_train();
+  if (options_.measure_train) {
+    m.train = options_.measure_train();
+    require_finite(m.train.loss, optimizer_);
+  }
   if (options_.measure_validation) m.validation = options_.measure_validation();
   history_.push_back(m);
   if (options_.on_measure) options_.on_measure(m);
@@ -56,7 +66,7 @@ void Trainer<T>::run(Index steps) {
     const double loss = step();
     progress.update(i, fmt::format("loss {:.4f}", loss));
     if (options_.on_step) options_.on_step(optimizer_.steps(), loss);
-    const bool due = options_.measure_every > 0 && i % options_.measure_every == 0;
+    const bool due = options_.measure_when && options_.measure_when(optimizer_.steps());
     if (due || i == steps || stopped_) {
       progress.clear();
       measure();

@@ -9,15 +9,21 @@
 
 namespace tapegrad::optim {
 
+/// For TrainerOptions::measure_when: every n updates.
+inline std::function<bool(Index)> every(Index n) {
+  return [n](Index step) { return step % n == 0; };
+}
+
 /// What a Trainer does beside stepping. Everything may be left out.
 struct TrainerOptions {
-  Index measure_every =
-      0;  // steps between measurements; 0: only before the first and after the last
+  /// Whether to measure after that many updates. Before the first and after the last it always
+  /// does.
+  std::function<bool(Index step)> measure_when = {};
   Index steps_per_epoch = 0;  // to state the epoch of a measurement
   std::function<Scores()> measure_train = {};
   std::function<Scores()> measure_validation = {};
-  std::function<void(Index step, double loss)> on_step =
-      {};  // after each update; step counts from 1
+  /// Called after each update; `step` counts from 1.
+  std::function<void(Index step, double loss)> on_step = {};
   std::function<void(const Measurement&)> on_measure = {};
   bool progress = true;  // on a terminal
 };
@@ -31,8 +37,8 @@ class Trainer {
 
   Trainer(Optimizer<T>& optimizer, Loss loss, TrainerOptions options = {});
 
-  /// Makes `steps` updates, measuring before the first, every measure_every and after the last.
-  /// Throws GradError when the loss is not finite, naming the step and the learning rate.
+  /// Makes `steps` updates, measuring before the first, when measure_when says so and after the
+  /// last. Throws GradError when the loss is not finite, naming the step and the learning rate.
   void run(Index steps);
 
   /// Ends run() after the update being made; for callbacks.

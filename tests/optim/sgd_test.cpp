@@ -3,7 +3,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "autograd/gradcheck.h"
+#include "autograd/gradcheck_report.h"
 #include "autograd/ops.h"
 #include "tensor/error.h"
 #include "tensor/random.h"

@@ -73,10 +73,11 @@ TEST_CASE("trainer: measures before the first step, every so many, and after the
   const auto history_of = [](Index every, Index steps) {
     Halving problem;
     optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
-    optim::Trainer<double> trainer(sgd, problem.loss(),
-                                   {.measure_every = every, .measure_train = [] {
-                                      return optim::Scores{1, 1};
-                                    }});
+    optim::Trainer<double> trainer(
+        sgd, problem.loss(),
+        {.measure_when = every > 0 ? optim::every(every) : nullptr, .measure_train = [] {
+           return optim::Scores{1, 1};
+         }});
     trainer.run(steps);
     return steps_of(trainer.history());
   };
@@ -93,7 +94,7 @@ TEST_CASE("trainer: a measurement says step, epoch, rate, penalty and scores") {
   std::vector<Index> measured;
   optim::Trainer<double> trainer(
       sgd, problem.loss(),
-      {.measure_every = 2,
+      {.measure_when = optim::every(2),
        .steps_per_epoch = 8,
        .measure_train =
            [&] {
