@@ -36,13 +36,14 @@ class Loader {
   Loader(const ImageSet&&, const Standardizer&, Index, Rng, Order = Order::shuffled) = delete;
   Loader(const ImageSet&, const Standardizer&&, Index, Rng, Order = Order::shuffled) = delete;
 
-  /// The next batch, in buffers that are overwritten by the next call.
+  /// The next batch, in buffers that are overwritten by the next call. Throws DataError when the
+  /// set has grown or shrunk since the loader was made.
   Batch<T> next();
 
   Index batch_size() const { return x_.shape()[0]; }
 
   /// floor(images / batch_size).
-  Index batches_per_epoch() const { return images_->size() / batch_size(); }
+  Index batches_per_epoch() const { return std::ssize(image_order_) / batch_size(); }
 
   /// The epoch the next batch belongs to, from 0: how many were handed out completely.
   Index epoch() const { return position_ / batches_per_epoch(); }

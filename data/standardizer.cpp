@@ -150,7 +150,8 @@ void Standardizer::apply(std::span<const std::uint8_t> pixels, std::span<T> out)
                     pixels.size(), out.size(), mean_.size()));
   }
   const auto& [scale, shift] = std::get<Affine<T>>(affine_);
-  kernels::training_loops<T>().decode(features(), pixels.data(), scale.data(), shift.data(), out.data());
+  kernels::training_loops<T>().decode(features(), pixels.data(), scale.data(), shift.data(),
+                                      out.data());
 }
 
 template void Standardizer::apply(std::span<const std::uint8_t>, std::span<float>) const;
