@@ -56,7 +56,7 @@ FinalScores train(const Options& options, const Setting& setting, const Dataset&
   Evaluator<T> evaluate(net, images.standardizer);
   const Index epoch = batches.batches_per_epoch();
   optim::Trainer<T> trainer(sgd, loss,
-                            {.measure_every = epoch,
+                            {.measure_when = optim::every(epoch),
                              .steps_per_epoch = epoch,
                              .measure_train = [&] { return evaluate(images.train); },
                              .measure_validation = [&] { return evaluate(images.validation); },

@@ -26,6 +26,7 @@ struct Options : TrainingOptions {
 
 template <Real T>
 int train(const Options& options, const CommandLine& command_line) {
+  if (options.clr.lr_min > options.clr.lr_max) throw UsageError("--lr-min is above --lr-max");
   Run run("assignment2", options.out);
   const Dataset images = load_dataset(options.data);
 
@@ -51,7 +52,7 @@ int train(const Options& options, const CommandLine& command_line) {
   Evaluator<T> evaluate(net, images.standardizer);
   optim::Trainer<T> trainer(
       sgd, loss,
-      {.measure_every = measurement_interval(options.clr.steps(1), options.measure_per_cycle),
+      {.measure_when = per_cycle(options.measure_per_cycle, options.clr.steps(1)),
        .steps_per_epoch = batches.batches_per_epoch(),
        .measure_train = [&] { return evaluate(images.train); },
        .measure_validation = [&] { return evaluate(images.validation); },

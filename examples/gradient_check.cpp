@@ -1,42 +1,48 @@
-// Checks the gradients of both assignments' networks against finite differences.
+// Checks the gradients of both assignments' networks, and shows what the checker makes of wrong
+// ones.
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
-#include <vector>
 
-#include "autograd/gradcheck.h"
-#include "data/loader.h"
+#include "autograd/gradcheck_report.h"
+#include "examples/support/check_network.h"
 #include "examples/support/command_line.h"
 #include "examples/support/dataset.h"
-#include "nn/activations.h"
-#include "nn/linear.h"
-#include "nn/sequential.h"
-#include "optim/param_group.h"
+#include "examples/support/faults.h"
+#include "examples/support/report_checks.h"
 
 using namespace tapegrad;
 using namespace tapegrad::examples;
 
 namespace {
 
-constexpr Index inputs =
-    20;  // the first dimensions of an image, so that every element can be checked
-
 struct Options {
   DatasetOptions data;
   Index seeds = 1;
   double h = 1e-5;
   std::string difference = "centred";
+  std::string report;
+  std::string plant;
+  bool full = false;
+  bool json = false;
   bool quiet = false;
+
+  GradcheckOptions differences() const {
+    return {.difference = difference == "centred" ? Difference::centred : Difference::forward,
+            .h = h};
+  }
+  /// What sum/sum may be for a right gradient: rounding for centred differences, about h for
+  /// forward ones, whose own error that is.
+  double largest_sum_relative() const { return difference == "centred" ? 2e-8 : 10 * h; }
 };
 
-// What is demanded of every parameter of every network, batch size, penalty and seed.
-constexpr double largest_sum_relative = 2e-8;
 constexpr double largest_kink_share = 0.01;
 
 struct Network {
   const char* name;
-  Index hidden;  // 0: one layer
+  Index hidden;
 };
 constexpr Network networks[] = {{"assignment 1: 20-10", 0}, {"assignment 2: 20-50-10", 50}};
 constexpr Index batch_sizes[] = {1, 50, 100};
@@ -46,90 +52,123 @@ constexpr double lambdas[] = {0, 0.001};
 struct Worst {
   double sum_relative = 0;
   double kink_share = 0;
+  double exact = 0;
   bool entries_passed = true;
 
-  void add(const GradcheckReport& report) {
-    entries_passed = entries_passed && report.passed();
+  void add(const GradcheckReport& by_differences, const GradcheckReport& by_dual,
+           bool judge_entries) {
+    entries_passed =
+        entries_passed && by_dual.passed() && (!judge_entries || by_differences.passed());
     Index kinks = 0, elements = 0;
-    for (const ParameterCheck& p : report.parameters) {
-      const double r = p.metrics.sum_relative;
-      if (!(r <= sum_relative) && !std::isnan(sum_relative)) sum_relative = r;  // NaN stays
+    for (const ParameterCheck& p : by_differences.parameters) {
+      keep_larger(sum_relative, p.metrics.sum_relative);
       kinks += p.kinks;
       elements += p.shape.size();
     }
-    kink_share = std::max(kink_share, static_cast<double>(kinks) / static_cast<double>(elements));
+    for (const ParameterCheck& p : by_dual.parameters) keep_larger(exact, p.metrics.sum_relative);
+    keep_larger(kink_share, static_cast<double>(kinks) / static_cast<double>(elements));
   }
-  bool passed() const {
-    return entries_passed && sum_relative < largest_sum_relative &&
-           kink_share <= largest_kink_share;
+
+  // NaN counts as larger than everything.
+  static void keep_larger(double& most, double x) {
+    if (!(x <= most) && !std::isnan(most)) most = x;
   }
 };
 
-struct Batch {
-  Tensor<double> x;
-  std::vector<std::int32_t> y;
-};
-
-Batch first_images(const Dataset& images, Index n) {
-  Batch batch{Tensor<double>({n, inputs}), {}};
-  std::vector<double> image(static_cast<std::size_t>(images.train.features));
-  for (Index i = 0; i < n; ++i) {
-    images.standardizer.apply<double>(images.train.image(i), image);
-    std::copy_n(image.begin(), inputs, batch.x.data() + i * inputs);
-    batch.y.push_back(images.train.labels[static_cast<std::size_t>(i)]);
-  }
-  return batch;
-}
-
-GradcheckReport check(const Network& network, const Batch& batch, double lambda, std::uint64_t seed,
-                      const GradcheckOptions& options) {
-  Rng rng(seed);
-  nn::Sequential<double> net;
-  if (network.hidden > 0) {
-    net.add<nn::Linear<double>>(inputs, network.hidden, rng);
-    net.add<nn::Relu<double>>();
-  }
-  net.add<nn::Linear<double>>(network.hidden > 0 ? network.hidden : inputs, 10, rng);
-  const auto groups = optim::decay_matrices(net.parameters(), 2 * lambda);
-  return gradcheck(
-      net.parameters(),
-      [&](Tape<double>& tape) {
-        const Var<double> logits = net(tape.constant(batch.x));
-        return softmax_cross_entropy(logits, batch.y) + optim::penalty(tape, groups);
-      },
-      options);
-}
-
-int run(const Options& options) {
-  const GradcheckOptions how{
-      .difference = options.difference == "centred" ? Difference::centred : Difference::forward,
-      .h = options.h};
-  const Dataset images = load_dataset(options.data);
-  fmt::print("{}\n{} differences, h = {:g}, double precision\n", images.source, options.difference,
-             how.h);
+// Both assignments' networks, cut to 20 inputs, with every batch size, penalty and seed.
+int check_networks(const Options& options, const Dataset& images) {
   Worst worst;
   for (const Network& network : networks) {
     for (const Index batch_size : batch_sizes) {
-      const Batch batch = first_images(images, batch_size);
       for (const double lambda : lambdas) {
         for (Index seed = 1; seed <= options.seeds; ++seed) {
-          const GradcheckReport report =
-              check(network, batch, lambda, static_cast<std::uint64_t>(seed), how);
-          worst.add(report);
-          if (options.quiet) continue;
-          fmt::print("\n{}, {} images, lambda {}, seed {}\n{}", network.name, batch_size, lambda,
-                     seed, to_string(report));
+          CheckProblem problem({.hidden = network.hidden, .seed = static_cast<std::uint64_t>(seed)},
+                               cut_batch(images.train, images.standardizer, 0, batch_size, 20),
+                               lambda);
+          const auto differences =
+              gradcheck(problem.parameters(), problem.cost(), options.differences());
+          const auto exact = gradcheck(problem.parameters(), problem.cost(), problem.twin());
+          worst.add(differences, exact, options.difference == "centred");
+          if (options.json) fmt::print("{}\n", to_json(differences));
+          if (options.quiet || options.json) continue;
+          fmt::print("\n{}, {} images, lambda {}, seed {}; {}\n{}against {}\n{}", network.name,
+                     batch_size, lambda, seed, differences.oracle, to_string(differences),
+                     exact.oracle, to_string(exact));
         }
       }
     }
   }
+  const bool passed = worst.entries_passed && worst.sum_relative < options.largest_sum_relative() &&
+                      worst.kink_share <= largest_kink_share;
+  if (!options.json) {
+    fmt::print(
+        "\n{} seeds: worst sum/sum {:.3e} (limit {:.0e}), against exact derivatives {:.1e}; most "
+        "kinks in a check {:.2f} % (limit {:.0f} %); entries {}: {}\n",
+        options.seeds, worst.sum_relative, options.largest_sum_relative(), worst.exact,
+        100 * worst.kink_share, 100 * largest_kink_share,
+        worst.entries_passed ? "all within tolerance" : "OUTSIDE tolerance",
+        passed ? "pass" : "FAIL");
+  }
+  return passed ? 0 : 1;
+}
+
+// The whole 3072-50-10 network, whose 154,160 elements are too many: random directions instead.
+int check_full_network(const Dataset& images) {
+  const auto start = std::chrono::steady_clock::now();
+  CheckProblem problem({.inputs = 3072}, cut_batch(images.train, images.standardizer, 0, 100, 3072),
+                       0.01);
+  const auto differences = gradcheck(problem.parameters(), problem.cost(), {.directions = 8});
+  const auto exact =
+      gradcheck(problem.parameters(), problem.cost(), problem.twin(), {.directions = 8});
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   fmt::print(
-      "\n{} seeds: worst sum/sum {:.3e} (limit {:.0e}), most kinks in a check {:.2f} % (limit "
-      "{:.0f} %), entries {}: {}\n",
-      options.seeds, worst.sum_relative, largest_sum_relative, 100 * worst.kink_share,
-      100 * largest_kink_share, worst.entries_passed ? "all within tolerance" : "OUTSIDE tolerance",
-      worst.passed() ? "pass" : "FAIL");
-  return worst.passed() ? 0 : 1;
+      "3072-50-10, 100 images, lambda .01, 8 random directions per parameter\n\n{}\n{}\nagainst "
+      "{}\n{}\n{:.2f} s\n",
+      differences.oracle, to_string(differences), exact.oracle, to_string(exact), seconds.count());
+  return differences.passed() && exact.passed() ? 0 : 1;
+}
+
+// Exit code 1 when the fault is caught: the gradient is wrong.
+int plant(const std::string& name, const Dataset& images) {
+  CheckProblem problem({}, cut_batch(images.train, images.standardizer, 0, 100, 20), 0.1);
+  bool all_caught = true;
+  for (const Fault& fault : faults()) {
+    if (name != "all" && name != fault.name) continue;
+    const FaultReport report = check_fault(fault.name, problem);
+    fmt::print("\n{}: {}\n{}{}\n", fault.name, fault.what, report.text,
+               report.caught ? "caught" : "NOT caught");
+    all_caught = all_caught && report.caught;
+  }
+  return all_caught ? 1 : 0;
+}
+
+void require_fault(const std::string& name) {
+  const auto known = faults();
+  const bool found =
+      std::any_of(known.begin(), known.end(), [&](const Fault& f) { return name == f.name; });
+  if (name.empty() || name == "all" || found) return;
+  throw UsageError(
+      fmt::format("--plant {}: there is no such fault; --plant list names them", name));
+}
+
+int list_faults() {
+  for (const Fault& fault : faults()) fmt::print("{:<18}{}\n", fault.name, fault.what);
+  return 0;
+}
+
+int run(const Options& options) {
+  if (options.plant == "list") return list_faults();
+  require_fault(options.plant);
+  const Dataset images = load_first_batch(options.data);
+  if (!options.json) fmt::print("{}\n", images.source);
+  if (!options.plant.empty()) return plant(options.plant, images);
+  if (!options.report.empty()) {
+    for (const ReportCheck& check : check_reports(options.report, images)) {
+      fmt::print("\n{}", to_string(check));
+    }
+    return 0;
+  }
+  return options.full ? check_full_network(images) : check_networks(options, images);
 }
 
 }  // namespace
@@ -138,13 +177,22 @@ int main(int argc, char** argv) {
   Options options;
   CommandLine command_line(
       "gradient_check",
-      "Checks the gradients of both assignments' networks, cut to 20 inputs, for "
-      "1, 50 and 100 images and lambda 0 and 0.001.");
+      "Checks the gradients of both assignments' networks, cut to 20 inputs, for 1, "
+      "50 and 100 images and lambda 0 and 0.001, against differences and against "
+      "exact derivatives.");
   command_line.text("--data", options.data.folder, "Folder with the binary CIFAR-10 files")
       .flag("--synthetic", options.data.synthetic, "Use the built-in synthetic images")
       .count("--seeds", options.seeds, 1, 1000, "Repeat with seeds 1 to this")
       .number("--step", options.h, 1e-12, 1, "The perturbation h")
       .choice("--difference", options.difference, {"centred", "forward"}, "The difference quotient")
+      .flag("--full", options.full,
+            "Check the whole 3072-50-10 network along random directions instead")
+      .text("--report", options.report,
+            "Compute a report's gradient table again: 000 to 004, or all")
+      .text("--plant", options.plant,
+            "Check a network with this mistake (exit code 1 when caught); list: name them; all: "
+            "try all")
+      .flag("--json", options.json, "Print each check as a JSON object")
       .flag("--quiet", options.quiet, "Print the worst figures only");
   return command_line.run(argc, argv, [&] { return run(options); });
 }

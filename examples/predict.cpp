@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "data/cifar10.h"
@@ -39,24 +40,52 @@ std::vector<double> take(Safetensors& file, const std::string& name) {
   return {values.begin(), values.end()};
 }
 
-void add_linear(nn::Sequential<float>& net, const Safetensors& file, const std::string& name) {
+// The sizes of a linear layer, told by its weights.
+struct LayerSize {
+  Index in;
+  Index out;
+};
+
+LayerSize layer_size(const Safetensors& file, const std::string& name) {
   const Shape& shape = file.at(name + ".weight").shape;
-  if (shape.rank() != 2)
+  if (shape.rank() != 2) {
     throw FormatError(fmt::format("{}.weight is {}, not a matrix", name, to_string(shape)));
-  Rng unused(0);
-  net.add<nn::Linear<float>>(shape[1], shape[0], unused);
+  }
+  return {shape[1], shape[0]};
 }
 
-// The network is told by the weights' names: layers 0 and, behind a ReLU, 2.
-std::unique_ptr<Model> load_model(const std::string& path) {
-  Safetensors file = read_safetensors(path);
+// A network of one layer, "0", or of two, "0" and "2", with a ReLU between.
+std::unique_ptr<Model> build_model(Safetensors& file) {
   auto mean = take(file, "standardizer.mean");
   auto std = take(file, "standardizer.std");
   auto model = std::make_unique<Model>(data::Standardizer(std::move(mean), std::move(std)));
-  add_linear(model->net, file, "0");
-  if (file.tensors.contains("2.weight")) {
+  const LayerSize first = layer_size(file, "0");
+  const bool two_layers = file.tensors.contains("2.weight");
+  const LayerSize last = two_layers ? layer_size(file, "2") : first;
+  const auto classes = std::ssize(data::cifar10_classes);
+  if (first.in != model->standardizer.features() || last.out != classes) {
+    throw FormatError(
+        fmt::format("the network takes {} numbers and gives {}, but images have {} and "
+                    "there are {} classes",
+                    first.in, last.out, model->standardizer.features(), classes));
+  }
+  Rng unused(0);
+  model->net.add<nn::Linear<float>>(first.in, first.out, unused);
+  if (two_layers) {
     model->net.add<nn::Relu<float>>();
-    add_linear(model->net, file, "2");
+    model->net.add<nn::Linear<float>>(last.in, last.out, unused);
+  }
+  return model;
+}
+
+std::unique_ptr<Model> load_model(const std::string& path) {
+  Safetensors file = read_safetensors(path);
+  std::unique_ptr<Model> model;
+  try {
+    model = build_model(file);
+  } catch (const Error& error) {
+    throw FormatError(
+        fmt::format("{}: not a model of assignment1 or assignment2: {}", path, error.what()));
   }
   nn::restore_parameters(file, path, model->net.parameters());
   return model;
@@ -68,6 +97,9 @@ void classify_picture(Model& model, const std::string& path) {
   model.standardizer.apply<float>(bytes, x.span());
   NoGrad<float> tape;
   const View<const float> p = softmax(model.net(tape.constant(x))).value();
+
+  if (!std::isfinite(p[0]))
+    throw DataError("the network's output is not finite: its weights are damaged");
 
   std::vector<std::size_t> order(data::cifar10_classes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});

@@ -16,13 +16,20 @@ struct CommandLine::Parser {
 
 namespace {
 
+// An empty text is an unset shell variable more often than a wish.
+CLI::Validator not_empty() {
+  return CLI::Validator(
+      [](std::string& input) { return std::string(input.empty() ? "is empty" : ""); }, "");
+}
+
 // CLI11's own range check accepts NaN and prints six digits; this one says what is allowed.
 template <class Number>
 CLI::Validator between(Number low, Number high) {
   return CLI::Validator(
       [=](std::string& input) {
         Number value{};
-        const bool inside = CLI::detail::lexical_cast(input, value) && value >= low && value <= high;
+        const bool inside =
+            CLI::detail::lexical_cast(input, value) && value >= low && value <= high;
         return inside ? std::string()
                       : fmt::format("{} is not a number in {} .. {}", input, low, high);
       },
@@ -47,7 +54,7 @@ CommandLine& CommandLine::flag(const std::string& name, bool& value, const std::
 
 CommandLine& CommandLine::text(const std::string& name, std::string& value,
                                const std::string& help) {
-  parser_->app.add_option(name, value, help);
+  parser_->app.add_option(name, value, help)->check(not_empty());
   parser_->values.emplace_back(name, [&value] { return value; });
   return *this;
 }
@@ -82,7 +89,7 @@ CommandLine& CommandLine::count(const std::string& name, Index& value, Index low
 
 CommandLine& CommandLine::argument(const std::string& name, std::string& value, bool required,
                                    const std::string& help) {
-  parser_->app.add_option(name, value, help)->required(required);
+  parser_->app.add_option(name, value, help)->required(required)->check(not_empty());
   parser_->values.emplace_back(name, [&value] { return value; });
   return *this;
 }
@@ -100,7 +107,13 @@ int CommandLine::run(int argc, char** argv, const std::function<int()>& body) {
     return 2;
   }
   try {
-    return body();
+    const int code = body();
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    fmt::print(stderr, "{}: cannot write to standard output\n", program);
+  } catch (const UsageError& error) {
+    fmt::print(stderr, "{}: {}\nRun `{} --help` for the options.\n", program, error.what(),
+               program);
+    return 2;
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "{}: out of memory\n", program);
   } catch (const std::exception& error) {

@@ -8,9 +8,15 @@
 #include <utility>
 #include <vector>
 
+#include "tensor/error.h"
 #include "tensor/scalar.h"
 
 namespace tapegrad::examples {
+
+/// Options that contradict each other: exit code 2, as for one that cannot be parsed.
+struct UsageError : Error {
+  using Error::Error;
+};
 
 /// The options of one program. Every option takes its default from the variable it fills. A value
 /// out of range, an unknown option or a missing value is a usage error.
@@ -37,8 +43,8 @@ class CommandLine {
                         const std::string& help);
 
   /// Parses, then runs `body`. Returns the exit code: what `body` returns; 0 after --help; 2 after
-  /// a usage error; 1 when `body` throws. Errors are printed on stderr, one line, program name
-  /// first.
+  /// a usage error; 1 when `body` throws or standard output cannot be written. Errors are printed
+  /// on stderr, program name first.
   int run(int argc, char** argv, const std::function<int()>& body);
 
   /// Every option's name and value as text, for a record of the run.

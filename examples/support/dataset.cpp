@@ -19,14 +19,16 @@ constexpr std::uint64_t test_seed = 2;
 
 std::optional<std::filesystem::path> chosen_folder(const DatasetOptions& options) {
   if (options.synthetic && !options.folder.empty()) {
-    throw OptionError("--data and --synthetic exclude each other: give one of them");
+    throw UsageError("--data and --synthetic exclude each other: give one of them");
   }
   if (options.synthetic) return std::nullopt;
   if (!options.folder.empty()) return data::find_cifar10(options.folder);
   return data::find_cifar10();
 }
 
-std::string synthetic_source(const DatasetOptions& options) {
+std::string source_text(const DatasetOptions& options,
+                        const std::optional<std::filesystem::path>& folder) {
+  if (folder) return fmt::format("CIFAR-10 from {}", folder->string());
   return options.synthetic
              ? "synthetic images (--synthetic)"
              : "synthetic images: no CIFAR-10 found; run script/get-cifar10 or give --data";
@@ -64,7 +66,7 @@ Split split(data::ImageSet images, const DatasetOptions& options) {
   if (train < images.size()) {
     const Index n = options.validation > 0 ? options.validation : batch_images;
     if (n > batch_images) {
-      throw OptionError(
+      throw UsageError(
           fmt::format("--validation {}: with --train-batches {} at most {} images are "
                       "left for it, those of the next batch",
                       n, options.train_batches, batch_images));
@@ -109,13 +111,19 @@ Dataset load_dataset(const DatasetOptions& options) {
           std::move(standardizer), std::move(test.source),       std::move(files)};
 }
 
+Dataset load_first_batch(const DatasetOptions& options) {
+  const auto folder = chosen_folder(options);
+  data::ImageSet images =
+      folder ? read_training(*folder, 1) : data::synthetic_images(batch_images, train_seed);
+  auto standardizer = data::Standardizer::fit(images, data::parse_scope(options.standardize));
+  return {std::move(images), {}, {}, std::move(standardizer), source_text(options, folder), {}};
+}
+
 TestSet load_test_set(const DatasetOptions& options) {
   const auto folder = chosen_folder(options);
-  if (!folder) {
-    return {data::synthetic_images(batch_images, test_seed), synthetic_source(options)};
-  }
-  return {data::read_cifar10_file(*folder / "test_batch.bin"),
-          fmt::format("CIFAR-10 from {}", folder->string())};
+  if (!folder)
+    return {data::synthetic_images(batch_images, test_seed), source_text(options, folder)};
+  return {data::read_cifar10_file(*folder / "test_batch.bin"), source_text(options, folder)};
 }
 
 }  // namespace tapegrad::examples

@@ -37,6 +37,9 @@ struct Dataset {
 /// there or not right.
 Dataset load_dataset(const DatasetOptions& options);
 
+/// The first training batch alone, with its statistics; no validation or test images.
+Dataset load_first_batch(const DatasetOptions& options);
+
 /// The test images alone, their source and the file they came from.
 struct TestSet {
   data::ImageSet images;

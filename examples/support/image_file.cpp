@@ -34,6 +34,8 @@ RgbImage decode_png(const std::filesystem::path& path, const std::vector<std::by
   };
   if (png_image_begin_read_from_memory(&png, bytes.data(), bytes.size()) == 0) fail();
   png.format = PNG_FORMAT_RGB;
+  png.flags |=
+      PNG_IMAGE_FLAG_16BIT_sRGB;  // else 16-bit files without a profile are taken as linear light
   RgbImage image{png.width, png.height, {}};
   try {
     require_side(path, image.width, image.height);

@@ -1,6 +1,7 @@
 #include "examples/support/run_folder.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -15,6 +16,8 @@ namespace tapegrad::examples {
 namespace {
 
 using Json = nlohmann::ordered_json;
+
+constexpr const char* result_names[] = {"history.csv", "summary.json", "weights.safetensors"};
 
 Json to_json(const optim::Scores& scores, double penalty) {
   return {{"cost", scores.loss + penalty}, {"loss", scores.loss}, {"accuracy", scores.accuracy}};
@@ -58,7 +61,13 @@ void prepare_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw FileError(fmt::format("cannot create {}: {}", folder.string(), error.message()));
-  const auto probe = folder / ".probe";
+  for (const char* name : result_names) {
+    if (std::filesystem::is_directory(folder / name, error)) {
+      throw FileError(fmt::format("cannot write {}: it is a directory", (folder / name).string()));
+    }
+  }
+  const auto probe = folder / fmt::format(".tapegrad-{}.probe", ::getpid());
+  if (std::filesystem::exists(probe, error)) return;
   write_file(probe, std::string_view());
   std::filesystem::remove(probe, error);
 }
@@ -79,8 +88,14 @@ std::string to_string(const FinalScores& scores) {
   return text;
 }
 
-Index measurement_interval(Index cycle_steps, Index per_cycle) {
-  return per_cycle == 0 ? 0 : std::max<Index>(1, cycle_steps / per_cycle);
+std::function<bool(Index)> per_cycle(Index count, Index cycle_steps) {
+  if (count == 0) return {};
+  return [=](Index step) {
+    // The j-th is due at the step nearest to j / count of the cycle.
+    const Index place = (step - 1) % cycle_steps + 1;
+    const Index j = (2 * place * count + cycle_steps) / (2 * cycle_steps);
+    return j >= 1 && (2 * j * cycle_steps + count) / (2 * count) == place;
+  };
 }
 
 std::function<void(const optim::Measurement&)> print_unless(bool quiet) {
@@ -116,9 +131,9 @@ void Run::save(const std::vector<optim::Measurement>& history, const FinalScores
                         {"steps", steps_},
                         {"seconds", seconds_},
                         {"final", to_json(scores)}};
-  write_file(folder_ / "history.csv", optim::to_csv(history));
-  write_file(folder_ / "summary.json", summary.dump(2) + "\n");
-  write_model(folder_ / "weights.safetensors", program_, parameters, images.standardizer);
+  write_file(folder_ / result_names[0], optim::to_csv(history));
+  write_file(folder_ / result_names[1], summary.dump(2) + "\n");
+  write_model(folder_ / result_names[2], program_, parameters, images.standardizer);
 }
 
 std::string Run::closing_line() const {

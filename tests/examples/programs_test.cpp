@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <string>
@@ -133,6 +134,42 @@ TEST_CASE(
   CHECK_THAT(bad.output, Contains("FAIL"));
 }
 
+TEST_CASE("programs: every planted fault is caught, and named where it has a pattern") {
+  const tapegrad::test::TemporaryFolder folder;
+  const std::map<std::string, std::string> named{
+      {"double", "0.weight: every entry is 2 times what it should be"},
+      {"half", "0.weight: every entry is 1/2 times what it should be"},
+      {"sign", "0.weight: every entry has the wrong sign"},
+      {"ignored", "this input is ignored by a vjp"},
+      {"transposed", "0.weight: the entries are those of the transposed gradient"},
+      {"row", "0.weight: row 3 missing"},
+      {"column", "0.weight: column 7 missing"},
+      {"element", "1 of "},
+      {"nan", "0.weight: the gradient is nan at element 17"},
+      {"penalty-missing", "the difference is -0.2 times the parameter itself"},
+      {"penalty-half", "the difference is -0.1 times the parameter itself"},
+      {"penalty-batch", "the difference is -0.198 times the parameter itself"},
+      {"fan-out", "one vjp overwrites where it should add"},
+      {"update-cost-only", "penalty in the cost but not in the update"},
+      {"update-half", "half of 2 lambda W in the update"},
+      {"update-batch", "2 lambda W divided by the batch size (100) in the update"}};
+  const Result list = run(folder.path(), "gradient_check --plant list");
+  CHECK(list.exit_code == 0);
+  CHECK(std::count(list.output.begin(), list.output.end(), '\n') == std::ssize(named));
+  const Result all = run(folder.path(), "gradient_check --synthetic --plant all");
+  CHECK(all.exit_code == 1);
+  CHECK_THAT(all.output, !Contains("NOT caught"));
+  for (const auto& [fault, text] : named) {
+    CHECK_THAT(list.output, Contains(fault));
+    const std::size_t begin = all.output.find("\n" + fault + ": ");
+    REQUIRE(begin != std::string::npos);
+    const std::string section = all.output.substr(begin, all.output.find("caught", begin) - begin);
+    CHECK_THAT(section, Contains(text));
+  }
+  CHECK(run(folder.path(), "gradient_check --synthetic --plant sign").exit_code == 1);
+  CHECK(run(folder.path(), "gradient_check --plant nonsense").exit_code == 2);
+}
+
 TEST_CASE("programs: bad options are usage errors") {
   const tapegrad::test::TemporaryFolder folder;
   const auto usage_error = [&](const std::string& command, const std::string& text) {
@@ -153,6 +190,15 @@ TEST_CASE("programs: bad options are usage errors") {
   usage_error("assignment2 --train-batches 6",
               "assignment2: --train-batches: 6 is not a number in 1 .. 5\n" + see);
   usage_error("assignment2 --hidden", "assignment2: --hidden: 1 required COUNT missing\n" + see);
+  usage_error("assignment2 --data . --synthetic",
+              "assignment2: --data and --synthetic exclude each other: give one of them\n" + see);
+  usage_error("assignment2 --data ''", "assignment2: --data: is empty\n" + see);
+  usage_error("assignment2 --lr-min 1", "assignment2: --lr-min is above --lr-max\n" + see);
+  usage_error(
+      "assignment2 --validation 10001",
+      "assignment2: --validation 10001: with --train-batches 1 at most 10000 images are left "
+      "for it, those of the next batch\n" +
+          see);
   usage_error("assignment2 --precision half",
               "assignment2: --precision: half not in {float,double}\n" + see);
 }
@@ -169,16 +215,10 @@ TEST_CASE("programs: what cannot be done is said in one line, exit code 1") {
         "assignment2: cifar10: nowhere (given by --data) is not a folder: give the one that holds "
         "the "
         "six .bin files, or run script/get-cifar10");
-  error("assignment2 --data . --synthetic",
-        "assignment2: --data and --synthetic exclude each other: give one of them");
   error("assignment2 --out /proc/none",
         "assignment2: cannot create /proc/none: No such file or directory");
   error("assignment2 --batch-size 10001 --quiet",
         "assignment2: loader: batch size 10001 with 10000 images: need 1 to 10000");
-  error("assignment2 --validation 10001",
-        "assignment2: --validation 10001: with --train-batches 1 at most 10000 images are left for "
-        "it, "
-        "those of the next batch");
   error("predict --weights none.safetensors",
         "predict: cannot open none.safetensors: No such file or directory");
   std::ofstream(folder.path() / "bad.safetensors") << "not a model";
