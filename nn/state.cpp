@@ -20,6 +20,11 @@ void require_match(const Safetensors& file, const std::string& name,
       throw FormatError(
           fmt::format("{}: parameter `{}` {} is not in the file", name, p.name, shape));
     }
+    const std::string& type = stored->second.dtype;
+    if (type != "F32" && type != "F64") {
+      throw FormatError(fmt::format("{}: parameter `{}` is stored as {}, but must be F32 or F64",
+                                    name, p.name, type));
+    }
     if (stored->second.shape != p.parameter->shape()) {
       throw FormatError(fmt::format("{}: parameter `{}` is {} in the file but {} in the model",
                                     name, p.name, to_string(stored->second.shape), shape));

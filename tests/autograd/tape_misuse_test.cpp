@@ -174,3 +174,38 @@ TEST_CASE("tape: gradient before backward or of a constant throws") {
       tape.gradient(exp(c)), GradError,
       Message("gradient: this value (exp) is a constant or depends on constants only"));
 }
+
+TEST_CASE("tape: a gradient first asked for under an inner tape is refused, not given away") {
+  Arena arena;
+  const Tensor<double> a({2}, 3);
+  Tape<double> outer(arena);
+  const Var<double> x = outer.variable(a);
+  const Var<double> unreached = x * 2.0;
+  outer.backward(sum(x * 3.0));
+  {
+    Tape<double> inner(arena);
+    CHECK_THROWS_AS(outer.gradient(unreached), GradError);
+    CHECK(outer.gradient(x)[0] == 3);  // it has its numbers already
+  }
+  CHECK(outer.gradient(unreached)[0] == 0);
+}
+
+TEST_CASE("tape: a vjp that throws leaves no gradient for a step to use") {
+  Parameter<double> p(Tensor<double>({1}, 1));
+  {
+    Tape<double> tape;
+    tape.backward(sum(tape.parameter(p)));
+  }
+  CHECK(p.has_new_gradient());
+  Tape<double> tape;
+  const Var<double> x = tape.parameter(p);
+  auto y = tape.record("throwing", x.shape(), {x});
+  y.out()[0] = 1;
+  const Var<double> bad = y.vjp([](View<const double>) { throw Error("no"); });
+  CHECK_THROWS_AS(tape.backward(sum(bad) + sum(x)), Error);
+  CHECK_FALSE(p.has_new_gradient());
+}
+
+TEST_CASE("tape: a value cannot be made without a tape") {
+  STATIC_REQUIRE_FALSE(std::is_default_constructible_v<Var<double>>);
+}

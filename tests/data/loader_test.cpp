@@ -185,3 +185,12 @@ TEST_CASE("gather: ranges and targets that do not fit are refused") {
                     "gather: out is [4, 5] but images have 6 bytes: need [n, 6]");
   CHECK_THROWS_AS(gather(set, standardizer, 0, flat.view()), DataError);
 }
+
+TEST_CASE("loader: a set that has grown or shrunk since is refused") {
+  ImageSet set = numbered_set(20);
+  const auto standardizer = Standardizer::fit(set);
+  Loader<float> loader(set, standardizer, 10, Rng(1));
+  loader.next();
+  set.append(numbered_set(20));
+  CHECK_THROWS_WITH(loader.next(), "loader: made for 20 images, but the set has 40 now");
+}

@@ -111,3 +111,21 @@ TEST_CASE("shape: shapes that do not broadcast are refused") {
   CHECK_THROWS_AS(broadcast_shapes({2, 3}, {2}, "add"), ShapeError);
   CHECK_THROWS_AS(broadcast_shapes({0}, {2}, "add"), ShapeError);
 }
+
+TEST_CASE("shape: more elements than bytes can be counted is refused, in any order of the axes") {
+  const Index large = Index{1} << 40;
+  CHECK_THROWS_AS((Shape{Index{1} << 31, Index{1} << 31}), ShapeError);
+  CHECK_THROWS_AS((Shape{0, large, large}), ShapeError);
+  CHECK_THROWS_AS((Shape{large, large, 0}), ShapeError);
+  CHECK(Shape{0, large}.size() == 0);
+  CHECK(Shape{Index{1} << 58}.size() == Index{1} << 58);
+}
+
+TEST_CASE("shape: with and without check their axis and count from the end") {
+  const Shape s{2, 3, 4};
+  CHECK(s.with(-1, 5) == Shape{2, 3, 5});
+  CHECK(s.without(-3) == Shape{3, 4});
+  CHECK(shape_error([&] { s.with(3, 1); }) ==
+        "with: axis 3 is out of range for shape [2, 3, 4] (rank 3)");
+  CHECK_THROWS_AS(s.without(-4), ShapeError);
+}
