@@ -7,10 +7,10 @@
 #include <cstring>
 #include <limits>
 #include <memory>
-#include <numeric>
 
 #include "autograd/diagnosis.h"
 #include "autograd/ops.h"
+#include "autograd/probe.h"
 #include "tensor/error.h"
 #include "tensor/random.h"
 
@@ -18,91 +18,6 @@ namespace tapegrad {
 namespace {
 
 constexpr double eps = std::numeric_limits<double>::epsilon();
-
-// ---- where a parameter is probed ----
-
-// One element, or a direction of +-1 / sqrt(n) in all of them.
-struct Probe {
-  Index index;                    // of the element, or the number of the direction
-  std::vector<double> direction;  // empty for an element
-};
-
-std::vector<Probe> elements(Index size, const GradcheckOptions& options, Rng& rng) {
-  std::vector<std::int32_t> order(static_cast<std::size_t>(size));
-  std::iota(order.begin(), order.end(), 0);
-  if (options.sample > 0 && options.sample < size) {
-    rng.permutation(order);
-    order.resize(static_cast<std::size_t>(options.sample));
-    std::sort(order.begin(), order.end());
-  }
-  std::vector<Probe> probes;
-  for (const std::int32_t i : order) probes.push_back({i, {}});
-  return probes;
-}
-
-std::vector<Probe> random_directions(Index size, const GradcheckOptions& options, Rng& rng) {
-  std::vector<Probe> probes;
-  if (size == 0) return probes;
-  const double length = 1 / std::sqrt(static_cast<double>(size));
-  for (Index k = 0; k < options.directions; ++k) {
-    Probe probe{k, std::vector<double>(static_cast<std::size_t>(size))};
-    for (double& u : probe.direction) u = rng.below(2) == 0 ? length : -length;
-    probes.push_back(std::move(probe));
-  }
-  return probes;
-}
-
-std::vector<Probe> probes_of(Index size, const GradcheckOptions& options, Rng& rng) {
-  return options.directions > 0 ? random_directions(size, options, rng)
-                                : elements(size, options, rng);
-}
-
-// The slope that a gradient gives along a probe.
-double slope_of(std::span<const double> gradient, const Probe& probe) {
-  if (probe.direction.empty()) return gradient[static_cast<std::size_t>(probe.index)];
-  return std::inner_product(gradient.begin(), gradient.end(), probe.direction.begin(), 0.0);
-}
-
-// Moves a parameter along a probe and puts the old bits back at the end of its scope.
-class Perturbation {
- public:
-  Perturbation(Parameter<double>& parameter, const Probe& probe)
-      : values_(moved_part(parameter.write(), probe)),
-        original_(values_.begin(), values_.end()),
-        direction_(probe.direction) {}
-  ~Perturbation() { std::copy(original_.begin(), original_.end(), values_.begin()); }
-  Perturbation(const Perturbation&) = delete;
-  Perturbation& operator=(const Perturbation&) = delete;
-
-  /// Moves by `step` and returns the step that was really made, after rounding.
-  double move(double step) {
-    if (direction_.empty()) {
-      values_[0] = original_[0] + step;
-      return values_[0] - original_[0];
-    }
-    for (std::size_t i = 0; i < original_.size(); ++i) {
-      values_[i] = original_[i] + step * direction_[i];
-    }
-    return step;
-  }
-
-  /// How large the numbers are that it moves, at least 1.
-  double magnitude() const {
-    return direction_.empty() ? std::max(1.0, std::abs(original_[0])) : 1.0;
-  }
-
- private:
-  static std::span<double> moved_part(const View<double>& values, const Probe& probe) {
-    if (!probe.direction.empty()) return values.span();
-    return values.span().subspan(static_cast<std::size_t>(probe.index), 1);
-  }
-
-  std::span<double> values_;
-  std::vector<double> original_;
-  std::span<const double> direction_;
-};
-
-// ---- the two oracles ----
 
 // A numeric slope with what is known about its error.
 struct Numeric {
@@ -240,7 +155,8 @@ ParameterCheck check_parameter(std::size_t place, const NamedParameter<double>& 
   check.shape = named.parameter->shape();
   check.directions = options.directions > 0;
   const double usual = typical(gradient.span());
-  for (const Probe& probe : probes_of(named.parameter->size(), options, rng)) {
+  for (const Probe& probe :
+       probes_of(named.parameter->size(), options.sample, options.directions, rng)) {
     const double analytic = slope_of(gradient.span(), probe);
     double scale = std::max(usual, std::isfinite(analytic) ? std::abs(analytic) : 0.0);
     const Numeric numeric = oracle(place, probe, analytic, tolerance * scale);

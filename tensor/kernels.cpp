@@ -5,10 +5,10 @@
 namespace tapegrad::kernels {
 namespace {
 
+#ifdef TAPEGRAD_MULTIVERSION
 enum class InstructionSet { baseline, v3, v4 };
 
 InstructionSet best_instruction_set() {
-#ifdef TAPEGRAD_MULTIVERSION
   __builtin_cpu_init();
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
@@ -19,9 +19,9 @@ InstructionSet best_instruction_set() {
       __builtin_cpu_supports("bmi2")) {
     return InstructionSet::v3;
   }
-#endif
   return InstructionSet::baseline;
 }
+#endif
 
 template <Real T>
 const Loops<T>& best_loops() {
