@@ -33,18 +33,34 @@ void require_fitting(const ParameterList<Dual>& parameters, std::span<const Tens
 
 }  // namespace
 
+std::vector<Tensor<Dual>> with_tangents(std::span<const Tensor<double>> x,
+                                        std::span<const Tensor<double>> v) {
+  if (x.size() != v.size()) {
+    throw ShapeError(fmt::format("with_tangents: {} tensors in x but {} in v", x.size(), v.size()));
+  }
+  std::vector<Tensor<Dual>> out;
+  for (std::size_t i = 0; i < x.size(); ++i) out.push_back(with_tangent(x[i], v[i]));
+  return out;
+}
+
 std::vector<Tensor<double>> hvp(const ParameterList<Dual>& parameters, const Cost<Dual>& cost,
                                 std::span<const Tensor<double>> v) {
   require_fitting(parameters, v);
   const ClearTangents clear{parameters};
-  for (std::size_t i = 0; i < v.size(); ++i) set_tangents(*parameters[i].parameter, &v[i]);
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    set_tangents(*parameters[i].parameter, &v[i]);
+    parameters[i].parameter->consume_gradient();
+  }
   {
     Tape<Dual> tape;
     tape.backward(cost(tape));
   }
   std::vector<Tensor<double>> products;
   for (const auto& p : parameters) {
-    products.push_back(tangents(p.parameter->gradient()));
+    // What this cost did not record, its gradient does not depend on.
+    const bool recorded = p.parameter->has_new_gradient();
+    products.push_back(recorded ? tangents(p.parameter->gradient())
+                                : Tensor<double>(p.parameter->shape()));
     p.parameter->consume_gradient();
   }
   return products;

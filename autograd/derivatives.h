@@ -22,6 +22,10 @@ inline Tensor<Dual> with_tangent(const Tensor<double>& x, const Tensor<double>& 
   return out;
 }
 
+/// The same for several tensors. Throws ShapeError also when there are not as many of both.
+std::vector<Tensor<Dual>> with_tangents(std::span<const Tensor<double>> x,
+                                        std::span<const Tensor<double>> v);
+
 /// The tangents in a view of Duals.
 inline Tensor<double> tangents(View<const Dual> x) {
   Tensor<double> out(x.shape());
@@ -35,9 +39,8 @@ template <class F>
 Tensor<double> jvp(const F& f, std::span<const Tensor<double>> x,
                    std::span<const Tensor<double>> v) {
   NoGrad<Dual> tape;
-  std::vector<Tensor<Dual>> inputs;
+  const std::vector<Tensor<Dual>> inputs = with_tangents(x, v);
   std::vector<Var<Dual>> vars;
-  for (std::size_t i = 0; i < x.size(); ++i) inputs.push_back(with_tangent(x[i], v[i]));
   for (const auto& input : inputs) vars.push_back(tape.constant(input));
   return tangents(f(std::span<const Var<Dual>>(vars)).value());
 }
@@ -49,9 +52,8 @@ template <class F>
 std::vector<Tensor<double>> hvp(const F& f, std::span<const Tensor<double>> x,
                                 std::span<const Tensor<double>> v) {
   Tape<Dual> tape;
-  std::vector<Tensor<Dual>> inputs;
+  const std::vector<Tensor<Dual>> inputs = with_tangents(x, v);
   std::vector<Var<Dual>> vars;
-  for (std::size_t i = 0; i < x.size(); ++i) inputs.push_back(with_tangent(x[i], v[i]));
   for (const auto& input : inputs) vars.push_back(tape.variable(input));
   tape.backward(f(std::span<const Var<Dual>>(vars)));
   std::vector<Tensor<double>> products;

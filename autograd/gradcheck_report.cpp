@@ -136,7 +136,9 @@ std::string error_histogram(const GradcheckReport& report, double eps) {
     for (const auto& e : p.entries) {
       if (e.verdict != Verdict::pass && e.verdict != Verdict::fail) continue;
       const double error = relative_error(e, eps);
-      const int power = error > 0 ? static_cast<int>(std::floor(std::log10(error))) : lowest;
+      const int power = std::isnan(error) ? highest
+                        : error > 0       ? static_cast<int>(std::floor(std::log10(error)))
+                                          : lowest;
       ++counts[static_cast<std::size_t>(std::clamp(power, lowest, highest) - lowest)];
     }
   }

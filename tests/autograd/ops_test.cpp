@@ -3,16 +3,14 @@
 
 #include <fmt/format.h>
 
-#include <fstream>
 #include <functional>
 #include <map>
-#include <regex>
 #include <set>
-#include <sstream>
 
 #include "autograd/gradcheck.h"
 #include "autograd/gradcheck_report.h"
 #include "tensor/random.h"
+#include "tests/autograd/declared_ops.h"
 #include "tests/autograd/ops_table.h"
 #include "tests/catch.h"
 
@@ -32,21 +30,6 @@ void check_empty(const Example& example) {
   for (std::size_t i = 0; i < in.size(); ++i) {
     CHECK(tape.gradient(in[i]).shape() == example.shapes[i]);
   }
-}
-
-/// The names of all functions that ops.h declares as differentiable, operators apart.
-std::set<std::string> declared_ops() {
-  std::ifstream header(TAPEGRAD_SOURCE_DIR "/autograd/ops.h");
-  std::stringstream text;
-  text << header.rdbuf();
-  const std::string all = text.str();
-  const std::regex declaration(R"(\nVar<T>\s+(\w+)\()");
-  std::set<std::string> names;
-  for (std::sregex_iterator it(all.begin(), all.end(), declaration), end; it != end; ++it) {
-    names.insert((*it)[1]);
-  }
-  names.erase("operator");
-  return names;
 }
 
 }  // namespace
