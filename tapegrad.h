@@ -4,6 +4,7 @@
 #include <fmt/core.h>
 
 #include "autograd/derivatives.h"
+#include "autograd/describe.h"
 #include "autograd/gradcheck_report.h"
 #include "autograd/ops.h"
 #include "autograd/parameter_list.h"

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <memory>
 
 #include "autograd/ops.h"
 #include "nn/activations.h"
@@ -321,4 +322,48 @@ TEST_CASE("gradcheck: a whole net with its cost passes, with a planted penalty i
   CHECK(gradcheck(all, cost(2)).passed());
   const auto half = gradcheck(all, cost(1));  // lambda w in place of 2 lambda w
   CHECK(worst(half).rfind("0.weight[", 0) == 0);
+}
+
+TEST_CASE("gradcheck: a float model is held against the double one") {
+  const auto make = []<Scalar T>(T) {
+    Rng rng(4);
+    auto net = std::make_unique<nn::Sequential<T>>();
+    net->template add<nn::Linear<T>>(6, 5, rng);
+    net->template add<nn::Relu<T>>();
+    net->template add<nn::Linear<T>>(5, 3, rng);
+    return net;
+  };
+  const auto in_float = make(0.0F);
+  const auto in_double = make(0.0);
+  const Tensor<float> x = Rng(5).normal<float>({4, 6}, 1);
+  const Tensor<double> y = Rng(5).normal<double>({4, 6}, 1);
+  const Cost<double> exact = [&](Tape<double>& tape) {
+    return mean(square((*in_double)(tape.constant(y))));
+  };
+  const auto check_float = [&](float factor) {
+    return gradcheck_float(
+        in_float->parameters(),
+        [&](Tape<float>& tape) {
+          return scale(mean(square((*in_float)(tape.constant(x)))), factor);
+        },
+        in_double->parameters(), exact);
+  };
+  CHECK(check_float(1).passed());
+  const auto off = check_float(1.001F);
+  CHECK_FALSE(off.passed());
+  CHECK(off.parameters[0].failed > 0);
+}
+
+TEST_CASE("gradcheck: long steps of four and six points pass across a kink that they step over") {
+  const Tensor<double> x({3}, {1, 3e-3, -2});
+  for (const Difference scheme : {Difference::four_point, Difference::six_point}) {
+    const auto right = gradcheck({x}, [](In in) { return relu(in[0]); }, {.difference = scheme});
+    CHECK(right.passed());
+    CHECK(right.parameters[0].compared + right.parameters[0].kinks == 3);
+    const auto wrong = gradcheck(
+        {x},
+        [](In in) { return square_with(in[0], [](Index, double v, double dy) { return v * dy; }); },
+        {.difference = scheme});
+    CHECK(wrong.parameters[0].failed == 3);
+  }
 }
