@@ -27,7 +27,8 @@ TEST_CASE("describe: a tape as a graph has an edge for every operand") {
   const Tensor<float> a({2}, 1);
   Tape<float> tape;
   const Var<float> x = tape.variable(a);
-  x* x + tape.constant(2.0F);
+  const Var<float> y = x * x;
+  y + tape.constant(2.0F);
   CHECK(graphviz(tape) ==
         "digraph tape {\n  rankdir=BT;\n"
         "  n0 [label=\"variable\\n[2]\", shape=box];\n"
