@@ -107,7 +107,9 @@ TEMPLATE_TEST_CASE("loops: unary loops", "", float, double) {
       {"gelu", &Loops<T>::gelu, gelu, -9, 9},
       {"reciprocal", &Loops<T>::reciprocal, [](double x) { return 1 / x; }, 0.1, 3},
   };
-  for (const auto [loops, training] : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const auto* loops = tables.loops;
+    [[maybe_unused]] const auto* training = tables.training;
     for (const UnaryCase<T>& c : cases) {
       for (const Index n : sizes) {
         CAPTURE(loops->instruction_set, c.name, n);
@@ -127,7 +129,9 @@ TEMPLATE_TEST_CASE("loops: loops with a scalar", "", float, double) {
       {"shift", &Loops<T>::shift, [](double k, double x) { return k + x; }},
       {"leaky_relu", &Loops<T>::leaky_relu, [](double k, double x) { return x > 0 ? x : k * x; }},
   };
-  for (const auto [loops, training] : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const auto* loops = tables.loops;
+    [[maybe_unused]] const auto* training = tables.training;
     for (const ScalarCase<T>& c : cases) {
       for (const Index n : sizes) {
         CAPTURE(loops->instruction_set, c.name, n);
@@ -163,7 +167,9 @@ TEMPLATE_TEST_CASE("loops: binary and ternary loops", "", float, double) {
       {"reciprocal_vjp", &Loops<T>::reciprocal_vjp,
        [](double dy, double y) { return -dy * y * y; }},
   };
-  for (const auto [loops, training] : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const auto* loops = tables.loops;
+    [[maybe_unused]] const auto* training = tables.training;
     for (const Index n : sizes) {
       const Tensor<T> x = random<T>({n}, -3, 3, 3);
       const Tensor<T> y = random<T>({n}, 0.1, 2, 4);
@@ -197,7 +203,9 @@ TEMPLATE_TEST_CASE("loops: binary and ternary loops", "", float, double) {
 
 TEMPLATE_TEST_CASE("loops: powers and ranges", "", float, double) {
   using T = TestType;
-  for (const auto [loops, training] : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const auto* loops = tables.loops;
+    [[maybe_unused]] const auto* training = tables.training;
     for (const Index n : sizes) {
       CAPTURE(loops->instruction_set, n);
       const Tensor<T> dy = random<T>({n}, -3, 3, 12);
@@ -271,7 +279,9 @@ TEMPLATE_TEST_CASE("loops: along an axis, every instruction set gives what the f
       return all;
     };
     const Numbers want = run(baseline::loops<T>());
-    for (const auto [loops, training] : every_table<T>()) {
+    for (const auto& tables : every_table<T>()) {
+      const auto* loops = tables.loops;
+      [[maybe_unused]] const auto* training = tables.training;
       CAPTURE(loops->instruction_set, s.n, s.inner);
       const Numbers got = run(*loops);
       for (std::size_t i = 0; i < want.size(); ++i) {
@@ -293,7 +303,9 @@ TEMPLATE_TEST_CASE("loops: sums have the same bits in every instruction set", ""
       total += v;
       squares += static_cast<double>(v) * v;
     }
-    for (const auto [loops, training] : every_table<T>()) {
+    for (const auto& tables : every_table<T>()) {
+      const auto* loops = tables.loops;
+      [[maybe_unused]] const auto* training = tables.training;
       CAPTURE(loops->instruction_set, n);
       const double tolerance = 100 * std::numeric_limits<T>::epsilon();
       CHECK(std::abs(loops->sum(n, x.data()) - total) <= tolerance);
@@ -308,7 +320,9 @@ TEMPLATE_TEST_CASE("loops: sums have the same bits in every instruction set", ""
 TEMPLATE_TEST_CASE("loops: loops over rows", "", float, double) {
   using T = TestType;
   const Index rows = 3;
-  for (const auto [loops, training] : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const auto* loops = tables.loops;
+    [[maybe_unused]] const auto* training = tables.training;
     for (const Index cols : sizes) {
       CAPTURE(loops->instruction_set, cols);
       const Tensor<T> x = random<T>({rows, cols}, -3, 3, 8);
@@ -376,7 +390,9 @@ TEMPLATE_TEST_CASE("loops: loops over rows", "", float, double) {
 TEMPLATE_TEST_CASE("loops: cross-entropy and its derivative", "", float, double) {
   using T = TestType;
   const Index rows = 4;
-  for (const auto [loops, training] : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const auto* loops = tables.loops;
+    [[maybe_unused]] const auto* training = tables.training;
     for (const Index cols : {1, 10, 17}) {
       CAPTURE(loops->instruction_set, cols);
       const Tensor<T> x = random<T>({rows, cols}, -3, 3, 11);
@@ -405,7 +421,9 @@ TEMPLATE_TEST_CASE("loops: cross-entropy and its derivative", "", float, double)
 }
 
 TEST_CASE("loops: softmax and cross-entropy of huge logits are finite") {
-  for (const auto [loops, training] : every_table<float>()) {
+  for (const auto& tables : every_table<float>()) {
+    const auto* loops = tables.loops;
+    [[maybe_unused]] const auto* training = tables.training;
     CAPTURE(loops->instruction_set);
     const float x[] = {1000, 0, -1000};
     float p[3];
@@ -420,7 +438,9 @@ TEST_CASE("loops: softmax and cross-entropy of huge logits are finite") {
 TEMPLATE_TEST_CASE("loops: NaN is not lost", "", float, double) {
   using T = TestType;
   const Index cols = 17;
-  for (const auto [loops, training] : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const auto* loops = tables.loops;
+    [[maybe_unused]] const auto* training = tables.training;
     for (Index at = 0; at < cols; ++at) {
       CAPTURE(loops->instruction_set, at);
       Tensor<T> x = random<T>({2, cols}, -3, 3, 12);
@@ -446,7 +466,9 @@ TEMPLATE_TEST_CASE("loops: NaN is not lost", "", float, double) {
 
 TEMPLATE_TEST_CASE("loops: decoding and descending", "", float, double) {
   using T = TestType;
-  for (const auto [loops, training] : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const auto* loops = tables.loops;
+    [[maybe_unused]] const auto* training = tables.training;
     for (const Index n : sizes) {
       CAPTURE(loops->instruction_set, n);
       const Tensor<T> g = random<T>({n}, -3, 3, 13);
