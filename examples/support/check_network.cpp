@@ -42,15 +42,15 @@ CheckBatch cut_batch(const data::ImageSet& images, const data::Standardizer& sta
 template <Scalar T>
 std::unique_ptr<nn::Sequential<T>> make_check_network(const CheckNetworkOptions& options) {
   Rng rng(options.seed);
-  const nn::Init init = options.std > 0 ? nn::normal(options.std) : nn::lecun();
+  const auto init = [](double std) { return std > 0 ? nn::normal(std) : nn::lecun(); };
   auto net = std::make_unique<nn::Sequential<T>>();
   if (options.hidden == 0) {
-    net->template add<nn::Linear<T>>(options.inputs, 10, rng, init);
+    net->template add<nn::Linear<T>>(options.inputs, 10, rng, init(options.std));
     return net;
   }
-  net->template add<nn::Linear<T>>(options.inputs, options.hidden, rng, init);
+  net->template add<nn::Linear<T>>(options.inputs, options.hidden, rng, init(options.std));
   net->template add<nn::Relu<T>>();
-  net->template add<nn::Linear<T>>(options.hidden, 10, rng);
+  net->template add<nn::Linear<T>>(options.hidden, 10, rng, init(options.second_std));
   return net;
 }
 

@@ -29,6 +29,7 @@ struct CheckNetworkOptions {
   Index inputs = 20;
   Index hidden = 50;
   double std = 0;
+  double second_std = 0;  // the same for the second layer
   std::uint64_t seed = 1;
 };
 

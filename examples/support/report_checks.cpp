@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 
 #include "examples/support/check_network.h"
@@ -79,15 +78,18 @@ ReportCheck report_002(const Dataset& images) {
   return out;
 }
 
+// The report states neither scheme nor initialisation; of those tried, this one fits all four
+// figures within a factor of two: large first weights (W2's error grows with the squared hidden
+// values) and small second ones (b1's with the squared second weights).
 ReportCheck report_003(const Dataset& images) {
-  const Checked checked = check({.std = std::sqrt(1.0 / 3072)},
-                                cut_batch(images.train, images.standardizer, 0, 100, 20), 0.01,
-                                Difference::forward, 1e-5);
+  const Checked checked =
+      check({.std = 1, .second_std = 0.03}, cut_batch(images.train, images.standardizer, 0, 20, 20),
+            0.01, Difference::forward, 1e-5);
   constexpr double published[] = {0.138e-6, 0.002e-6, 1.337e-6, 0.232e-6};
   ReportCheck out{
       "003",
-      "20-50-10, 100 images, lambda .01; mean |a - n|; scheme not stated, taken as forward, "
-      "h = 1e-5, W1 ~ N(0, 1/3072), which gives W1's figure",
+      "20-50-10, 20 images, lambda .01; mean |a - n|; setting not stated, fits forward, "
+      "h = 1e-5, W1 ~ N(0, 1), W2 ~ N(0, .03^2)",
       {}};
   for (std::size_t p = 0; p < 4; ++p) {
     out.figures.push_back(

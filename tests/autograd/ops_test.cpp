@@ -55,7 +55,7 @@ TEST_CASE("ops: gradients agree with finite differences in every example") {
         ++empty;
         continue;
       }
-      const auto report = gradcheck(random_inputs(example, 42), example.f);
+      const auto report = gradcheck(random_inputs(example, 42), example.f, {.tolerance = 1e-8});
       INFO(to_string(report));
       CHECK(report.passed());
       for (const auto& p : report.parameters) CHECK(p.compared == p.shape.size());
