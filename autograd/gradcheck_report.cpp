@@ -126,6 +126,7 @@ std::string to_string(const GradcheckReport& report) {
   if (!report.restored)
     text += "the cost changed the parameters: it must be a pure function of them\n";
   for (const std::string& line : report.diagnosis) text += fmt::format("diagnosis: {}\n", line);
+  if (!report.passed()) text += fmt::format("relative errors:\n{}", error_histogram(report));
   return text;
 }
 

@@ -8,7 +8,8 @@
 namespace tapegrad {
 
 /// A table of every metric per parameter; the worst entries of those that failed, with name,
-/// analytic and numeric value, its uncertainty and the relative error; the diagnosis.
+/// analytic and numeric value, its uncertainty and the relative error; the diagnosis
+/// and, when the check failed, the histogram of errors.
 std::string to_string(const GradcheckReport& report);
 
 /// How many compared entries have a relative error |a - n| / max(eps, |a| + |n|) in each power of

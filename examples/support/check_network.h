@@ -50,7 +50,6 @@ class CheckProblem {
 
   const CheckBatch& batch() const { return batch_; }
   double lambda() const { return lambda_; }
-  nn::Sequential<double>& network() { return *net_; }
 
  private:
   std::unique_ptr<nn::Sequential<double>> net_;

@@ -40,7 +40,7 @@ Dataset load_dataset(const DatasetOptions& options);
 /// The first training batch alone, with its statistics; no validation or test images.
 Dataset load_first_batch(const DatasetOptions& options);
 
-/// The test images alone, their source and the file they came from.
+/// The test images alone, and where they are from, for people.
 struct TestSet {
   data::ImageSet images;
   std::string source;

@@ -11,6 +11,7 @@
 
 #include "tensor/error.h"
 #include "tests/catch.h"
+#include "tests/data/temporary_folder.h"
 
 using namespace tapegrad;
 namespace fs = std::filesystem;
@@ -18,25 +19,12 @@ namespace fs = std::filesystem;
 namespace {
 
 // A folder of its own for each test, removed at the end.
-class Folder {
- public:
-  Folder() {
-    std::string name = (fs::temp_directory_path() / "tapegrad_file_XXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    path_ = name;
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-
-  fs::path operator/(const char* name) const { return path_ / name; }
+struct Folder : test::TemporaryFolder {
+  fs::path operator/(const char* name) const { return path() / name; }
 
   Index count() const {
-    return std::distance(fs::directory_iterator(path_), fs::directory_iterator());
+    return std::distance(fs::directory_iterator(path()), fs::directory_iterator());
   }
-
- private:
-  fs::path path_;
 };
 
 std::string text_of(const fs::path& path) {
