@@ -52,7 +52,7 @@ int train(const Options& options, const CommandLine& command_line) {
   Evaluator<T> evaluate(net, images.standardizer);
   optim::Trainer<T> trainer(
       sgd, loss,
-      {.measure_when = per_cycle(options.measure_per_cycle, options.clr.steps(1)),
+      {.measure_when = optim::per_cycle(options.measure_per_cycle, options.clr.steps(1)),
        .steps_per_epoch = batches.batches_per_epoch(),
        .measure_train = [&] { return evaluate(images.train); },
        .measure_validation = [&] { return evaluate(images.validation); },

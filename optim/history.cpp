@@ -7,7 +7,15 @@
 namespace tapegrad::optim {
 namespace {
 
+// JSON knows neither NaN nor infinity.
+std::string number(double x) { return std::isfinite(x) ? fmt::format("{}", x) : "null"; }
+
 std::string field(double x) { return std::isnan(x) ? "" : fmt::format("{}", x); }
+
+std::string json_scores(const char* name, double cost, const Scores& scores) {
+  return fmt::format(R"("{}": {{"cost": {}, "loss": {}, "accuracy": {}}})", name, number(cost),
+                     number(scores.loss), number(scores.accuracy));
+}
 
 }  // namespace
 
@@ -22,6 +30,17 @@ std::string to_csv(const std::vector<Measurement>& history) {
                     field(m.validation.loss), field(m.validation.accuracy));
   }
   return text;
+}
+
+std::string to_json(const std::vector<Measurement>& history) {
+  std::string text = "[";
+  for (const Measurement& m : history) {
+    text += fmt::format(R"({}{{"step": {}, "epoch": {}, "lr": {}, {}, {}}})",
+                        text.size() == 1 ? "\n" : ",\n", m.step, number(m.epoch), number(m.lr),
+                        json_scores("train", m.train_cost(), m.train),
+                        json_scores("validation", m.validation_cost(), m.validation));
+  }
+  return text + "\n]\n";
 }
 
 }  // namespace tapegrad::optim

@@ -33,4 +33,7 @@ struct Measurement {
 /// measured is left empty.
 std::string to_csv(const std::vector<Measurement>& history);
 
+/// The same as a JSON array of objects, one a line; null for what was not measured.
+std::string to_json(const std::vector<Measurement>& history);
+
 }  // namespace tapegrad::optim

@@ -32,4 +32,12 @@ void Progress::clear() {
   drawn_ = false;
 }
 
+void SharedProgress::step() {
+  constexpr Index rarely = 50;  // looking at the clock at every step would cost more than it tells
+  const Index done = ++done_;
+  if (done % rarely != 0) return;
+  const std::unique_lock lock(mutex_, std::try_to_lock);
+  if (lock) progress_.update(done);
+}
+
 }  // namespace tapegrad::optim

@@ -1,7 +1,9 @@
 // A line on the terminal that says how far a long run is.
 #pragma once
 
+#include <atomic>
 #include <chrono>
+#include <mutex>
 #include <string_view>
 
 #include "tensor/scalar.h"
@@ -31,6 +33,20 @@ class Progress {
   bool drawn_ = false;
   Clock::time_point start_ = Clock::now();
   Clock::time_point next_ = start_;
+};
+
+/// Counts what several threads do and shows it as Progress does.
+class SharedProgress {
+ public:
+  explicit SharedProgress(Index total, bool enabled = true) : progress_(total, enabled) {}
+
+  /// One more is done.
+  void step();
+
+ private:
+  std::atomic<Index> done_ = 0;
+  std::mutex mutex_;
+  Progress progress_;
 };
 
 }  // namespace tapegrad::optim

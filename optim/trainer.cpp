@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "optim/progress.h"
@@ -19,11 +20,69 @@ void require_finite(double loss, const Optimizer<T>& optimizer) {
                   std::abs(loss), optimizer.steps(), optimizer.lr()));
 }
 
+template <Real T, class F>
+void for_each_parameter(const ParamGroups<T>& groups, F f) {
+  for (const auto& group : groups) {
+    for (const auto& p : group.parameters) f(*p.parameter);
+  }
+}
+
 }  // namespace
+
+std::function<bool(Index)> per_cycle(Index count, Index cycle_steps) {
+  if (count == 0) return {};
+  return [=](Index step) {
+    // The j-th is due at the step nearest to j / count of the cycle.
+    const Index place = (step - 1) % cycle_steps + 1;
+    const Index j = (2 * place * count + cycle_steps) / (2 * cycle_steps);
+    return j >= 1 && (2 * j * cycle_steps + count) / (2 * count) == place;
+  };
+}
 
 template <Real T>
 Trainer<T>::Trainer(Optimizer<T>& optimizer, Loss loss, TrainerOptions options)
-    : optimizer_(optimizer), loss_(std::move(loss)), options_(std::move(options)) {}
+    : optimizer_(optimizer), loss_(std::move(loss)), options_(std::move(options)) {
+  if ((options_.patience > 0 || options_.keep_best) && !options_.measure_validation) {
+    throw OptionError("Trainer: patience and keep_best need measure_validation");
+  }
+  if (options_.patience < 0) {
+    throw OptionError(
+        fmt::format("Trainer: patience is {}, but must be at least 0", options_.patience));
+  }
+}
+
+template <Real T>
+const Measurement& Trainer<T>::best() const {
+  if (history_.empty() || !options_.measure_validation) {
+    throw OptionError("Trainer: validation was not measured, so no measurement is the best");
+  }
+  return history_[best_];
+}
+
+template <Real T>
+void Trainer<T>::note_best() {
+  const bool better = history_.size() == 1 ||
+                      history_.back().validation.accuracy > history_[best_].validation.accuracy;
+  if (better) {
+    best_ = history_.size() - 1;
+    if (!options_.keep_best) return;
+    kept_.clear();
+    for_each_parameter(optimizer_.groups(),
+                       [&](const Parameter<T>& p) { kept_.emplace_back(p.value()); });
+  } else if (options_.patience > 0 &&
+             history_.size() - 1 - best_ >= static_cast<std::size_t>(options_.patience)) {
+    stop();
+  }
+}
+
+template <Real T>
+void Trainer<T>::restore_best() {
+  std::size_t i = 0;
+  for_each_parameter(optimizer_.groups(), [&](Parameter<T>& p) {
+    std::copy(kept_[i].begin(), kept_[i].end(), p.write().begin());
+    ++i;
+  });
+}
 
 template <Real T>
 double Trainer<T>::step() {
@@ -44,7 +103,7 @@ void Trainer<T>::measure() {
   Measurement m;
   m.step = optimizer_.steps();
   m.lr = optimizer_.lr();
-  m.penalty = penalty(optimizer_.groups());
+  m.penalty = options_.penalty ? options_.penalty() : penalty(optimizer_.groups());
   if (options_.steps_per_epoch > 0) {
     m.epoch = static_cast<double>(m.step) / static_cast<double>(options_.steps_per_epoch);
   }
@@ -54,6 +113,7 @@ void Trainer<T>::measure() {
   }
   if (options_.measure_validation) m.validation = options_.measure_validation();
   history_.push_back(m);
+  if (options_.measure_validation) note_best();
   if (options_.on_measure) options_.on_measure(m);
 }
 
@@ -72,6 +132,7 @@ void Trainer<T>::run(Index steps) {
       measure();
     }
   }
+  if (options_.keep_best) restore_best();
 }
 
 template class Trainer<float>;

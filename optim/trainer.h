@@ -6,6 +6,7 @@
 
 #include "optim/history.h"
 #include "optim/optimizer.h"
+#include "tensor/tensor.h"
 
 namespace tapegrad::optim {
 
@@ -13,6 +14,10 @@ namespace tapegrad::optim {
 inline std::function<bool(Index)> every(Index n) {
   return [n](Index step) { return step % n == 0; };
 }
+
+/// For TrainerOptions::measure_when: `count` times in every `cycle_steps` updates, evenly spread
+/// with the last at a cycle's end; never for a count of 0.
+std::function<bool(Index)> per_cycle(Index count, Index cycle_steps);
 
 /// What a Trainer does beside stepping. Everything may be left out.
 struct TrainerOptions {
@@ -22,6 +27,14 @@ struct TrainerOptions {
   Index steps_per_epoch = 0;  // to state the epoch of a measurement
   std::function<Scores()> measure_train = {};
   std::function<Scores()> measure_validation = {};
+  /// The penalty that belongs to the cost; without it, that of the optimizer's groups.
+  std::function<double()> penalty = {};
+  /// Ends training after so many measurements in a row without a better validation accuracy; 0:
+  /// never.
+  Index patience = 0;
+  /// Leaves the parameters as they were at the measurement with the best validation accuracy (the
+  /// first, on ties) instead of as the last update left them.
+  bool keep_best = false;
   /// Called after each update; `step` counts from 1.
   std::function<void(Index step, double loss)> on_step = {};
   std::function<void(const Measurement&)> on_measure = {};
@@ -38,7 +51,8 @@ class Trainer {
   Trainer(Optimizer<T>& optimizer, Loss loss, TrainerOptions options = {});
 
   /// Makes `steps` updates, measuring before the first, when measure_when says so and after the
-  /// last. Throws GradError when the loss is not finite, naming the step and the learning rate.
+  /// last. Throws OptionError when patience or keep_best is asked for but validation is not
+  /// measured, and GradError when the loss is not finite, naming the step and the learning rate.
   void run(Index steps);
 
   /// Ends run() after the update being made; for callbacks.
@@ -46,14 +60,22 @@ class Trainer {
 
   const std::vector<Measurement>& history() const { return history_; }
 
+  /// The measurement with the best validation accuracy, the first on ties. Throws OptionError when
+  /// validation was never measured.
+  const Measurement& best() const;
+
  private:
   double step();
   void measure();
+  void note_best();
+  void restore_best();
 
   Optimizer<T>& optimizer_;
   Loss loss_;
   TrainerOptions options_;
   std::vector<Measurement> history_;
+  std::size_t best_ = 0;         // place in history_
+  std::vector<Tensor<T>> kept_;  // the parameters' values there, for keep_best
   bool stopped_ = false;
 };
 

@@ -88,16 +88,6 @@ std::string to_string(const FinalScores& scores) {
   return text;
 }
 
-std::function<bool(Index)> per_cycle(Index count, Index cycle_steps) {
-  if (count == 0) return {};
-  return [=](Index step) {
-    // The j-th is due at the step nearest to j / count of the cycle.
-    const Index place = (step - 1) % cycle_steps + 1;
-    const Index j = (2 * place * count + cycle_steps) / (2 * cycle_steps);
-    return j >= 1 && (2 * j * cycle_steps + count) / (2 * count) == place;
-  };
-}
-
 std::function<void(const optim::Measurement&)> print_unless(bool quiet) {
   if (quiet) return {};
   return [](const optim::Measurement& m) {

@@ -31,10 +31,6 @@ FinalScores final_scores(const optim::Measurement& last, const optim::Scores& te
 /// A table of cost, loss and accuracy, a line per set.
 std::string to_string(const FinalScores& scores);
 
-/// Whether one of `count` measurements per cycle, evenly spread with the last at its end, is due
-/// after so many steps; never for a count of 0.
-std::function<bool(Index step)> per_cycle(Index count, Index cycle_steps);
-
 /// A callback that prints a line for each measurement, or none when `quiet`.
 std::function<void(const optim::Measurement&)> print_unless(bool quiet);
 

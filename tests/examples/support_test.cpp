@@ -66,20 +66,3 @@ TEST_CASE("pictures: what is no picture is refused") {
   refused("P6 99999999999999999999 1 255\n");
   refused("P6 2 2 255\nabc");
 }
-
-TEST_CASE("measurements: so many per cycle, the last at its end, in every cycle") {
-  for (const Index count : {1, 7, 9, 10}) {
-    for (const Index cycle : {100, 160, 1600}) {
-      const auto due = per_cycle(count, cycle);
-      Index measured = 0;
-      for (Index step = 1; step <= 3 * cycle; ++step) {
-        measured += due(step);
-        if (step % cycle == 0) {
-          CHECK(due(step));
-          CHECK(measured == step / cycle * count);
-        }
-      }
-    }
-  }
-  CHECK_FALSE(static_cast<bool>(per_cycle(0, 100)));
-}

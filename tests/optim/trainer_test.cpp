@@ -178,6 +178,81 @@ TEST_CASE("trainer: prints nothing when stderr is not a terminal") {
         }).empty());
 }
 
+TEST_CASE("trainer: measurements: so many per cycle, the last at its end, in every cycle") {
+  for (const Index count : {1, 7, 9, 10}) {
+    for (const Index cycle : {100, 160, 1600}) {
+      const auto due = optim::per_cycle(count, cycle);
+      Index measured = 0;
+      for (Index step = 1; step <= 3 * cycle; ++step) {
+        measured += due(step);
+        if (step % cycle == 0) {
+          CHECK(due(step));
+          CHECK(measured == step / cycle * count);
+        }
+      }
+    }
+  }
+  CHECK_FALSE(static_cast<bool>(optim::per_cycle(0, 100)));
+}
+
+TEST_CASE("trainer: keeps the parameters of the best measurement") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  // Accuracy peaks after the second step, when w is 0.5.
+  const double accuracies[] = {0.1, 0.2, 0.6, 0.6, 0.4};
+  std::size_t measured = 0;
+  optim::Trainer<double> trainer(sgd, problem.loss(),
+                                 {.measure_when = optim::every(1),
+                                  .measure_validation =
+                                      [&] {
+                                        return optim::Scores{1, accuracies[measured++]};
+                                      },
+                                  .keep_best = true});
+  trainer.run(4);
+  CHECK(problem.w.value().data()[0] == 0.5);
+  CHECK(trainer.best().step == 2);
+  CHECK(trainer.history().size() == 5);
+}
+
+TEST_CASE("trainer: stops when validation has not improved for so many measurements") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  const double accuracies[] = {0.1, 0.2, 0.6, 0.5, 0.6, 0.7, 0.7, 0.7, 0.7};
+  std::size_t measured = 0;
+  const auto validate = [&] { return optim::Scores{1, accuracies[measured++]}; };
+  optim::Trainer<double> trainer(
+      sgd, problem.loss(),
+      {.measure_when = optim::every(1), .measure_validation = validate, .patience = 3});
+  trainer.run(100);
+  CHECK(sgd.steps() == 8);  // the best is at 5; 6, 7 and 8 are not better
+  CHECK(trainer.history().back().step == 8);
+
+  measured = 0;
+  Halving other;
+  optim::Sgd<double> another(optim::one_group(other.all), optim::Constant{0.25});
+  optim::Trainer<double> impatient(
+      another, other.loss(),
+      {.measure_when = optim::every(1), .measure_validation = validate, .patience = 2});
+  impatient.run(100);
+  CHECK(another.steps() == 4);
+}
+
+TEST_CASE("trainer: patience and keep_best need a validation to go by") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  CHECK_THROWS_AS(optim::Trainer<double>(sgd, problem.loss(), {.patience = 1}), OptionError);
+  CHECK_THROWS_AS(optim::Trainer<double>(sgd, problem.loss(), {.keep_best = true}), OptionError);
+  CHECK_THROWS_AS(optim::Trainer<double>(sgd, problem.loss()).best(), OptionError);
+}
+
+TEST_CASE("trainer: a penalty of its own goes into the cost") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  optim::Trainer<double> trainer(sgd, problem.loss(), {.penalty = [] { return 0.75; }});
+  trainer.run(1);
+  CHECK(trainer.history().back().penalty == 0.75);
+}
+
 TEST_CASE("history: the CSV text, with what was not measured left empty") {
   CHECK(optim::to_csv({}) ==
         "step,epoch,lr,train_cost,train_loss,train_accuracy,validation_cost,validation_loss,"
@@ -189,6 +264,16 @@ TEST_CASE("history: the CSV text, with what was not measured left empty") {
         "validation_accuracy\n"
         "0,0,1e-05,2.75,2.25,0.125,,,\n"
         "100,1.5,0.1,0.1,0.1,0.3333333333333333,2,2,0.5\n");
+}
+
+TEST_CASE("history: the JSON text, with null for what was not measured") {
+  CHECK(optim::to_json({}) == "[\n]\n");
+  const optim::Measurement m{100, 1.5, 0.1, 0.5, {2.25, 0.125}, {}};
+  CHECK(optim::to_json({m, m}).find("},\n{\"step\": 100,") != std::string::npos);
+  CHECK(optim::to_json({m}) ==
+        "[\n{\"step\": 100, \"epoch\": 1.5, \"lr\": 0.1, \"train\": {\"cost\": 2.75, "
+        "\"loss\": 2.25, \"accuracy\": 0.125}, \"validation\": {\"cost\": null, \"loss\": null, "
+        "\"accuracy\": null}}\n]\n");
 }
 
 TEST_CASE("history: numbers read back exactly") {
