@@ -1,0 +1,89 @@
+#include "optim/journal.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cassert>
+#include <cstdlib>
+#include <sstream>
+
+#include "tensor/error.h"
+#include "tensor/file.h"
+
+namespace tapegrad::optim {
+namespace {
+
+constexpr const char* signature = "tapegrad journal of ";
+
+[[noreturn]] void reject(const std::filesystem::path& path, const std::string& why) {
+  throw FormatError(fmt::format("{}: {}; remove it to start anew", path.string(), why));
+}
+
+std::vector<double> parse_numbers(std::istringstream& fields, const std::filesystem::path& path,
+                                  std::size_t line) {
+  std::vector<double> numbers;
+  for (std::string field; fields >> field;) {
+    char* end = nullptr;
+    numbers.push_back(std::strtod(field.c_str(), &end));
+    if (*end != '\0') reject(path, fmt::format("'{}' in line {} is no number", field, line));
+  }
+  return numbers;
+}
+
+}  // namespace
+
+Journal::Journal(std::filesystem::path path, std::string subject)
+    : path_(std::move(path)), subject_(std::move(subject)) {}
+
+Journal Journal::resume(std::filesystem::path path, std::string subject) {
+  Journal journal(std::move(path), std::move(subject));
+  if (!std::filesystem::exists(journal.path_)) return journal;
+  const std::vector<std::byte> bytes = read_file(journal.path_);
+  std::istringstream text(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
+  std::string line;
+  std::getline(text, line);
+  if (!line.starts_with(signature)) reject(journal.path_, "this is no journal");
+  if (line != signature + journal.subject_) {
+    reject(journal.path_,
+           fmt::format("this journal belongs to other settings:\n  {}\nnot to\n  {}",
+                       line.substr(std::string(signature).size()), journal.subject_));
+  }
+  for (std::size_t number = 2; std::getline(text, line); ++number) {
+    std::istringstream fields(line);
+    std::string key;
+    fields >> key;
+    if (key.empty() || text.eof()) {
+      reject(journal.path_, fmt::format("line {} is not complete", number));
+    }
+    journal.records_[key] = parse_numbers(fields, journal.path_, number);
+  }
+  return journal;
+}
+
+const std::vector<double>* Journal::find(const std::string& key) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = records_.find(key);
+  return found == records_.end() ? nullptr : &found->second;
+}
+
+void Journal::record(const std::string& key, std::vector<double> numbers) {
+  assert(!key.empty() && key.find_first_of(" \t\n") == std::string::npos);
+  const std::scoped_lock lock(mutex_);
+  records_[key] = std::move(numbers);
+  write();
+}
+
+std::size_t Journal::size() const {
+  const std::scoped_lock lock(mutex_);
+  return records_.size();
+}
+
+void Journal::write() const {
+  std::string text = signature + subject_ + "\n";
+  for (const auto& [key, numbers] : records_) {
+    text += fmt::format("{} {}\n", key, fmt::join(numbers, " "));
+  }
+  write_file(path_, text);
+}
+
+}  // namespace tapegrad::optim

@@ -1,0 +1,230 @@
+#include "optim/search.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <numeric>
+
+#include "tensor/error.h"
+#include "tensor/parallel.h"
+#include "tensor/random.h"
+
+namespace tapegrad::optim {
+namespace {
+
+// The scale on which an axis is uniform.
+double to_scale(const Axis& axis, double x) { return axis.log ? std::log10(x) : x; }
+double from_scale(const Axis& axis, double s) { return axis.log ? std::pow(10.0, s) : s; }
+
+// The value `fraction` of the way from low to high; the ends are exact.
+double place(const Axis& axis, double fraction) {
+  if (fraction <= 0) return axis.low;
+  if (fraction >= 1) return axis.high;
+  const double low = to_scale(axis, axis.low);
+  return from_scale(axis, low + fraction * (to_scale(axis, axis.high) - low));
+}
+
+void require_valid(std::span<const Axis> axes) {
+  if (axes.empty()) throw OptionError("search: there is no axis to search along");
+  for (const Axis& axis : axes) {
+    const bool ordered =
+        std::isfinite(axis.low) && std::isfinite(axis.high) && axis.low <= axis.high;
+    if (!ordered || (axis.log && !(axis.low > 0))) {
+      throw OptionError(fmt::format(
+          "search: {} from {} to {} is no range{}", axis.name, axis.low, axis.high,
+          axis.log ? ": a logarithmic one needs 0 < low <= high" : ": low <= high is needed"));
+    }
+  }
+}
+
+void require_valid(const SearchOptions& o) {
+  const auto require = [](bool fine, const char* name, Index value, Index least) {
+    if (!fine) {
+      throw OptionError(
+          fmt::format("search: {} is {}, but must be at least {}", name, value, least));
+    }
+  };
+  require(o.repetitions >= 1, "repetitions", o.repetitions, 1);
+  require(o.budget >= 1, "budget", o.budget, 1);
+  require(o.halving >= 1, "halving", o.halving, 1);
+  require(o.workers >= 1, "workers", o.workers, 1);
+}
+
+// The budgets of successive halving, smallest first; the last is the whole.
+std::vector<Index> budgets(const SearchOptions& options) {
+  std::vector<Index> all{options.budget};
+  while (options.halving > 1 && all.front() >= options.halving) {
+    all.insert(all.begin(), all.front() / options.halving);
+  }
+  return all;
+}
+
+std::string key(const Trial& trial) {
+  return fmt::format("budget{}/setting{}/seed{}", trial.budget, trial.setting, trial.seed);
+}
+
+double run(const Trial& trial, const Objective& objective, Journal* journal) {
+  if (journal != nullptr) {
+    if (const auto* known = journal->find(key(trial))) return known->at(0);
+  }
+  const double score = objective(trial);
+  if (journal != nullptr) journal->record(key(trial), {score});
+  return score;
+}
+
+void summarise(SearchRow& row, Index validation_images) {
+  const auto n = static_cast<double>(row.scores.size());
+  row.mean = std::accumulate(row.scores.begin(), row.scores.end(), 0.0) / n;
+  if (n > 1) {
+    double squares = 0;
+    for (const double s : row.scores) squares += (s - row.mean) * (s - row.mean);
+    row.standard_error = std::sqrt(squares / (n - 1) / n);
+  } else if (validation_images > 0) {
+    row.standard_error =
+        std::sqrt(row.mean * (1 - row.mean) / static_cast<double>(validation_images));
+  }
+}
+
+// NaN, the score of a training that failed, comes last.
+double rank(double mean) { return std::isnan(mean) ? -1 : mean; }
+
+bool better(const SearchRow& a, const SearchRow& b) {
+  if (a.budget != b.budget) return a.budget > b.budget;
+  if (rank(a.mean) != rank(b.mean)) return rank(a.mean) > rank(b.mean);
+  return a.setting < b.setting;
+}
+
+void mark_ties(std::vector<SearchRow>& rows) {
+  if (rows.empty()) return;
+  const SearchRow& best = rows.front();
+  for (SearchRow& row : rows) {
+    const double error = std::hypot(best.standard_error, row.standard_error);
+    row.tied = row.budget == best.budget && best.mean - row.mean <= 2 * error;
+  }
+}
+
+// How many trials there will be, in all rounds.
+Index count_trials(Index settings, const SearchOptions& options) {
+  Index total = 0;
+  for (std::size_t round = 0; round < budgets(options).size(); ++round) {
+    total += settings * options.repetitions;
+    settings = (settings + options.halving - 1) / options.halving;
+  }
+  return total;
+}
+
+}  // namespace
+
+std::vector<Setting> grid(std::span<const Axis> axes, Index points) {
+  require_valid(axes);
+  if (points < 1) throw OptionError(fmt::format("search: a grid of {} points", points));
+  std::vector<Setting> settings{{}};
+  for (const Axis& axis : axes) {
+    std::vector<Setting> longer;
+    for (const Setting& setting : settings) {
+      for (Index i = 0; i < points; ++i) {
+        longer.push_back(setting);
+        longer.back().push_back(place(
+            axis, points == 1 ? 0.5 : static_cast<double>(i) / static_cast<double>(points - 1)));
+      }
+    }
+    settings = std::move(longer);
+  }
+  return settings;
+}
+
+std::vector<Setting> sample(std::span<const Axis> axes, Index n, std::uint64_t seed) {
+  require_valid(axes);
+  if (n < 0) throw OptionError(fmt::format("search: {} random settings", n));
+  std::vector<Setting> settings;
+  for (Index i = 0; i < n; ++i) {
+    Rng rng(seed, static_cast<std::uint64_t>(i));
+    Setting setting;
+    for (const Axis& axis : axes) setting.push_back(place(axis, rng.uniform()));
+    settings.push_back(setting);
+  }
+  return settings;
+}
+
+std::vector<Axis> around(std::span<const Axis> axes, const Setting& center, double width) {
+  require_valid(axes);
+  if (center.size() != axes.size() || !(width > 0 && width <= 1)) {
+    throw OptionError(fmt::format("search: a setting of {} values for {} axes and a width of {}",
+                                  center.size(), axes.size(), width));
+  }
+  std::vector<Axis> narrower(axes.begin(), axes.end());
+  for (std::size_t i = 0; i < axes.size(); ++i) {
+    const Axis& axis = axes[i];
+    const double half = width * (to_scale(axis, axis.high) - to_scale(axis, axis.low)) / 2;
+    const double middle = to_scale(axis, center[i]);
+    narrower[i].low = std::max(axis.low, from_scale(axis, middle - half));
+    narrower[i].high = std::min(axis.high, from_scale(axis, middle + half));
+  }
+  return narrower;
+}
+
+std::vector<SearchRow> search(const std::vector<Setting>& settings, const Objective& objective,
+                              const SearchOptions& options) {
+  require_valid(options);
+  std::vector<SearchRow> rows;
+  for (const Setting& setting : settings) rows.push_back({std::ssize(rows), setting, 0, {}});
+  const Index total = count_trials(std::ssize(settings), options);
+  Index done = 0;
+  std::mutex mutex;
+
+  Index taking_part = std::ssize(rows);
+  for (const Index budget : budgets(options)) {
+    const auto n = static_cast<std::size_t>(taking_part);
+    const Index repetitions = options.repetitions;
+    for (std::size_t i = 0; i < n; ++i) {
+      rows[i].budget = budget;
+      rows[i].scores.assign(static_cast<std::size_t>(repetitions), 0);
+    }
+    parallel_for(taking_part * repetitions, options.workers, [&](Index i) {
+      SearchRow& row = rows[static_cast<std::size_t>(i / repetitions)];
+      const Index repetition = i % repetitions;
+      const Trial trial{row.setting, row.values, repetition,
+                        options.seed + static_cast<std::uint64_t>(repetition), budget};
+      row.scores[static_cast<std::size_t>(repetition)] = run(trial, objective, options.journal);
+      const std::scoped_lock lock(mutex);
+      ++done;
+      if (options.on_trial) options.on_trial(done, total);
+    });
+    for (std::size_t i = 0; i < n; ++i) summarise(rows[i], options.validation_images);
+    std::sort(rows.begin(), rows.end(), better);
+    taking_part = (taking_part + options.halving - 1) / options.halving;
+  }
+  mark_ties(rows);
+  return rows;
+}
+
+std::string to_csv(std::span<const Axis> axes, const std::vector<SearchRow>& rows) {
+  std::string text;
+  for (const Axis& axis : axes) text += axis.name + ",";
+  text += "budget,mean,standard_error,tied,scores\n";
+  for (const SearchRow& row : rows) {
+    for (const double value : row.values) text += fmt::format("{},", value);
+    text += fmt::format("{},{},{},{}", row.budget, row.mean, row.standard_error, row.tied ? 1 : 0);
+    for (const double score : row.scores) text += fmt::format(",{}", score);
+    text += "\n";
+  }
+  return text;
+}
+
+std::string to_string(std::span<const Axis> axes, const std::vector<SearchRow>& rows) {
+  std::string text;
+  for (const Axis& axis : axes) text += fmt::format("{:>12}", axis.name);
+  text += fmt::format("{:>8}{:>22}\n", "budget", "validation accuracy");
+  for (const SearchRow& row : rows) {
+    for (const double value : row.values) text += fmt::format("{:>12.4g}", value);
+    text += fmt::format("{:>8}{:>12.4f} +/- {:.4f}{}\n", row.budget, row.mean, row.standard_error,
+                        &row == &rows.front() ? "  best"
+                        : row.tied            ? "  tied"
+                                              : "");
+  }
+  return text;
+}
+
+}  // namespace tapegrad::optim
