@@ -54,6 +54,15 @@ Optimizer<T>::Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip)
 }
 
 template <Real T>
+std::vector<Tensor<T>> Optimizer<T>::state(T value) const {
+  std::vector<Tensor<T>> tensors;
+  for (const auto& group : groups_) {
+    for (const auto& p : group.parameters) tensors.emplace_back(p.parameter->shape(), value);
+  }
+  return tensors;
+}
+
+template <Real T>
 void Optimizer<T>::require_new_gradient() const {
   for (const auto& group : groups_) {
     for (const auto& p : group.parameters) {
@@ -96,6 +105,19 @@ void Optimizer<T>::step() {
   ++steps_;
 }
 
+void require_fraction(const char* option, double value) {
+  if (value >= 0 && value < 1) return;
+  throw OptionError(fmt::format("{} is {}, but must be in [0, 1)", option, value));
+}
+
+template <Real T>
+void require_epsilon(const char* option, double value) {
+  if (static_cast<T>(value) > 0 && std::isfinite(static_cast<T>(value))) return;
+  throw OptionError(fmt::format("{} is {}, but must be finite and above 0", option, value));
+}
+
+template void require_epsilon<float>(const char*, double);
+template void require_epsilon<double>(const char*, double);
 template double gradient_norm(const ParamGroups<float>&);
 template double gradient_norm(const ParamGroups<double>&);
 template class Optimizer<float>;

@@ -4,6 +4,7 @@
 #include "optim/param_group.h"
 #include "optim/schedule.h"
 #include "tensor/loops.h"
+#include "tensor/tensor.h"
 
 namespace tapegrad::optim {
 
@@ -43,6 +44,9 @@ class Optimizer {
   /// Throws OptionError for a parameter in two groups, a negative decay or a negative limit.
   Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip);
 
+  /// What an optimizer remembers of each parameter: a tensor of its shape, all `value`, by slot.
+  std::vector<Tensor<T>> state(T value = 0) const;
+
   /// Updates one parameter; `slot` counts the parameters through all groups.
   virtual void update(std::size_t slot, Parameter<T>& parameter,
                       const kernels::UpdateRule<T>& rule) = 0;
@@ -56,5 +60,13 @@ class Optimizer {
   Clip clip_;
   Index steps_ = 0;
 };
+
+/// Throws OptionError, beginning with `option`, unless the value is in [0, 1).
+void require_fraction(const char* option, double value);
+
+/// Throws OptionError, beginning with `option`, unless the value is finite and above 0 as a T too:
+/// it keeps a parameter whose gradients were all 0 from becoming 0 / 0.
+template <Real T>
+void require_epsilon(const char* option, double value);
 
 }  // namespace tapegrad::optim

@@ -7,6 +7,7 @@
 #include "tensor/loops_functions.h"
 #include "tensor/loops_losses.h"
 #include "tensor/loops_normalization.h"
+#include "tensor/loops_updates.h"
 
 namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
@@ -198,30 +199,6 @@ void decode(Index n, const std::uint8_t* bytes, const T* scale, const T* shift, 
 }
 
 template <class T>
-inline T descent_direction(const UpdateRule<T>& rule, T g, T w) {
-  g *= rule.gradient_scale;
-  g = g > rule.clip ? rule.clip : (g < -rule.clip ? -rule.clip : g);
-  return g + rule.weight_decay * w;
-}
-
-template <class T>
-void descend(Index n, const UpdateRule<T>& shared_rule, const T* g, T* __restrict w) {
-  const UpdateRule<T> rule = shared_rule;
-  for (Index i = 0; i < n; ++i) w[i] -= rule.lr * descent_direction(rule, g[i], w[i]);
-}
-
-template <class T>
-void descend_with_momentum(Index n, const UpdateRule<T>& shared_rule, const T* g,
-                           T* __restrict velocity, T* __restrict w) {
-  const UpdateRule<T> rule = shared_rule;
-  for (Index i = 0; i < n; ++i) {
-    const T direction = descent_direction(rule, g[i], w[i]);
-    velocity[i] = rule.momentum * velocity[i] + direction;
-    w[i] -= rule.lr * (rule.nesterov ? direction + rule.momentum * velocity[i] : velocity[i]);
-  }
-}
-
-template <class T>
 constexpr Loops<T> table(const char* instruction_set) {
   return {
       .instruction_set = instruction_set,
@@ -333,7 +310,10 @@ constexpr TrainingLoops<T> training_table() {
   return {.sum_squares = sum_squares<T>,
           .decode = decode<T>,
           .descend = descend<T>,
-          .descend_with_momentum = descend_with_momentum<T>};
+          .descend_with_momentum = descend_with_momentum<T>,
+          .adam = adam<T>,
+          .adagrad = adagrad<T>,
+          .rmsprop = rmsprop<T>};
 }
 
 #define TAPEGRAD_TEXT_OF(x) #x

@@ -118,6 +118,28 @@ struct UpdateRule {
   bool nesterov;
 };
 
+/// Adam's constants beside those of UpdateRule, for a parameter's t-th update. The gains are 1 -
+/// beta as computed in double: in float, 1 - 0.999f is off in its fifth digit.
+template <class T>
+struct AdamRule {
+  T beta1;
+  T gain1;
+  T beta2;
+  T gain2;
+  T epsilon;
+  T step_size;        // lr / (1 - beta1^t)
+  T root_correction;  // sqrt(1 - beta2^t)
+  T shrink;           // what decoupled decay leaves of w: 1 - lr * weight_decay; else 1
+};
+
+/// RMSProp's; `gain` is 1 - alpha as computed in double.
+template <class T>
+struct RmsPropRule {
+  T alpha;
+  T gain;
+  T epsilon;
+};
+
 /// What moving parameters and reading images is made of, for plain numbers.
 template <class T>
 struct TrainingLoops {
@@ -125,6 +147,12 @@ struct TrainingLoops {
   void (*decode)(Index n, const std::uint8_t* bytes, const T* scale, const T* shift, T* out);
   void (*descend)(Index n, const UpdateRule<T>& rule, const T* g, T* w);
   void (*descend_with_momentum)(Index n, const UpdateRule<T>& rule, const T* g, T* velocity, T* w);
+  void (*adam)(Index n, const UpdateRule<T>& rule, const AdamRule<T>& adam, const T* g, T* mean,
+               T* square, T* w);
+  void (*adagrad)(Index n, const UpdateRule<T>& rule, T epsilon, const T* g, T* sum, T* w);
+  // `mean` is null unless the average is centered, `velocity` without momentum
+  void (*rmsprop)(Index n, const UpdateRule<T>& rule, const RmsPropRule<T>& rmsprop, const T* g,
+                  T* square, T* mean, T* velocity, T* w);
 };
 
 namespace baseline {

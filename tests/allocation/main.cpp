@@ -19,6 +19,9 @@
 #include "nn/linear.h"
 #include "nn/pooling.h"
 #include "nn/sequential.h"
+#include "optim/adagrad.h"
+#include "optim/adam.h"
+#include "optim/rmsprop.h"
 #include "optim/sgd.h"
 #include "optim/trainer.h"
 
@@ -150,13 +153,13 @@ long count_in(F f) {
 }
 
 /// The net and the data of assignment 2, with three batches per epoch.
-template <Scalar T>
+template <Scalar T, class Optimizer = optim::Sgd<T>, class Options = optim::SgdOptions>
 struct Setting {
-  explicit Setting(optim::SgdOptions options = {})
+  explicit Setting(Options options = {})
       : images(data::synthetic_images(65, 1)),
         standardizer(data::Standardizer::fit(images)),
         loader(images, standardizer, 20, Rng{1}),
-        sgd(optim::decay_matrices(build(net), 0.02), optim::CyclicLr{}, options) {}
+        optimizer(optim::decay_matrices(build(net), 0.02), optim::CyclicLr{}, options) {}
 
   static ParameterList<T> build(nn::Sequential<T>& net) {
     Rng rng{400};
@@ -171,24 +174,24 @@ struct Setting {
     Tape<T> tape;
     const Var<T> loss = softmax_cross_entropy(net(tape.constant(x)), y);
     tape.backward(loss);
-    sgd.step();
+    optimizer.step();
   }
 
   nn::Sequential<T> net;
   data::ImageSet images;
   data::Standardizer standardizer;
   data::Loader<T> loader;
-  optim::Sgd<T> sgd;
+  Optimizer optimizer;
 };
 
 constexpr Index last_step = 11;
 
-template <Scalar T>
-void check_plain_loop(const char* what, optim::SgdOptions options = {}) {
-  Setting<T> setting(options);
+template <Scalar T, class Optimizer = optim::Sgd<T>, class Options = optim::SgdOptions>
+void check_plain_loop(const char* what, Options options = {}) {
+  Setting<T, Optimizer, Options> setting(options);
   setting.step();
   const long found = count_in([&] {
-    while (setting.sgd.steps() < last_step) setting.step();
+    while (setting.optimizer.steps() < last_step) setting.step();
   });
   expect(setting.loader.epoch() == 3 && found == 0, what, found);
 }
@@ -196,7 +199,7 @@ void check_plain_loop(const char* what, optim::SgdOptions options = {}) {
 void check_trainer() {
   Setting<float> setting;
   long found = -1;
-  optim::Trainer<float> trainer(setting.sgd,
+  optim::Trainer<float> trainer(setting.optimizer,
                                 [&](Tape<float>& tape) {
                                   const auto [x, y] = setting.loader.next();
                                   return softmax_cross_entropy(setting.net(tape.constant(x)), y);
@@ -317,6 +320,11 @@ int main() {
   check_plain_loop<double>("a plain loop in double from its second step on");
   check_plain_loop<float>("with momentum and clipping",
                           {.momentum = 0.9, .nesterov = true, .clip = {.norm = 1, .value = 0.1}});
+  check_plain_loop<float, optim::Adam<float>>("with AdamW", optim::AdamOptions{.decoupled = true});
+  check_plain_loop<float, optim::AdaGrad<float>>("with AdaGrad",
+                                                 optim::AdaGradOptions{.clip = {.norm = 1}});
+  check_plain_loop<float, optim::RmsProp<float>>(
+      "with RMSProp", optim::RmsPropOptions{.momentum = 0.9, .centered = true});
   check_trainer();
   check_convolutional_net();
   check_functions_and_moves();

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes golden_ops.safetensors and golden_trajectory.safetensors beside this file.
+"""Makes the golden_*.safetensors files beside this one.
 
 The values come from PyTorch (CPU, float64), which shares no code with this project. Needs NumPy
 and PyTorch: /usr/bin/python3 make_golden.py
@@ -17,6 +17,7 @@ torch.set_num_threads(1)
 HERE = pathlib.Path(__file__).parent
 RNG = np.random.default_rng(20240229)
 DIRECTIONS = np.random.default_rng(20240301)  # apart, so that they change no other number
+OPTIMIZERS = np.random.default_rng(20240302)  # likewise
 
 
 def write_safetensors(path, tensors, metadata):
@@ -195,9 +196,55 @@ def make_trajectory():
     write_safetensors(HERE / "golden_trajectory.safetensors", t, metadata)
 
 
+OPTIMIZER_VARIANTS = {
+    "adam": (torch.optim.Adam, {}, 0),
+    "adam_decay": (torch.optim.Adam, {}, 0.1),
+    "adam_betas": (torch.optim.Adam, {"betas": (0.6, 0.95), "eps": 1e-3}, 0.1),
+    "adamw": (torch.optim.AdamW, {}, 0.1),
+    "adagrad": (torch.optim.Adagrad, {}, 0.1),
+    "adagrad_initial": (torch.optim.Adagrad, {"eps": 1e-3, "initial_accumulator_value": 0.3}, 0.1),
+    "rmsprop": (torch.optim.RMSprop, {}, 0.1),
+    "rmsprop_alpha": (torch.optim.RMSprop, {"alpha": 0.7, "eps": 1e-3}, 0.1),
+    "rmsprop_momentum": (torch.optim.RMSprop, {"momentum": 0.8}, 0.1),
+    "rmsprop_centered": (torch.optim.RMSprop, {"centered": True}, 0.1),
+    "rmsprop_both": (torch.optim.RMSprop, {"momentum": 0.8, "centered": True}, 0.1),
+}
+
+
+def make_optimizers():
+    """Two parameters of 8 and 4 numbers under curvature (w - target_t)^2 / 2. The second has half
+    the learning rate, half the decay, and in every third step no gradient."""
+    steps = 30
+    lr = OPTIMIZERS.uniform(0.01, 0.1, steps)
+    start = OPTIMIZERS.standard_normal(12)
+    curvature = OPTIMIZERS.uniform(0.1, 1.5, 12)
+    target = OPTIMIZERS.standard_normal((steps, 12))
+    t = {"lr": lr, "start": start, "curvature": curvature, "target": target}
+    for variant, (optimizer, options, decay) in OPTIMIZER_VARIANTS.items():
+        first = torch.tensor(start[:8].reshape(2, 4), requires_grad=True)
+        second = torch.tensor(start[8:], requires_grad=True)
+        groups = [{"params": [first], "weight_decay": decay},
+                  {"params": [second], "weight_decay": decay / 2}]
+        trained = optimizer(groups, lr=0.1, foreach=False, **options)
+        path = []
+        for step in range(steps):
+            for scale, group in zip((1, 0.5), trained.param_groups):
+                group["lr"] = scale * lr[step]
+            first.grad = torch.tensor(curvature[:8].reshape(2, 4)) * (
+                first.detach() - torch.tensor(target[step, :8].reshape(2, 4)))
+            second.grad = None if step % 3 == 2 else torch.tensor(curvature[8:]) * (
+                second.detach() - torch.tensor(target[step, 8:]))
+            trained.step()
+            path.append(np.concatenate([p.detach().numpy().ravel() for p in (first, second)]))
+        t[variant] = np.array(path)
+    metadata = {"made_by": "make_golden.py, PyTorch", "weight_decay": "0.1"}
+    write_safetensors(HERE / "golden_optimizers.safetensors", t, metadata)
+
+
 if __name__ == "__main__":
     ops = make_ops()
     make_trajectory()
     add_losses_and_layers(ops)
     add_functions_and_moves(ops)
     write_safetensors(HERE / "golden_ops.safetensors", ops, {"made_by": "make_golden.py, PyTorch"})
+    make_optimizers()

@@ -1,0 +1,38 @@
+#include "optim/rmsprop.h"
+
+#include "tensor/kernels.h"
+
+namespace tapegrad::optim {
+
+template <Real T>
+RmsProp<T>::RmsProp(ParamGroups<T> groups, Schedule schedule, RmsPropOptions options)
+    : Optimizer<T>(std::move(groups), std::move(schedule), options.clip),
+      options_(options),
+      squares_(this->state()) {
+  require_fraction("RmsProp: alpha", options.alpha);
+  require_fraction("RmsProp: momentum", options.momentum);
+  require_epsilon<T>("RmsProp: epsilon", options.epsilon);
+  if (options.centered) means_ = this->state();
+  if (options.momentum > 0) velocities_ = this->state();
+}
+
+template <Real T>
+void RmsProp<T>::update(std::size_t slot, Parameter<T>& parameter,
+                        const kernels::UpdateRule<T>& rule) {
+  kernels::UpdateRule<T> with_momentum = rule;
+  with_momentum.momentum = static_cast<T>(options_.momentum);
+  const kernels::RmsPropRule<T> rmsprop{.alpha = static_cast<T>(options_.alpha),
+                                        .gain = static_cast<T>(1 - options_.alpha),
+                                        .epsilon = static_cast<T>(options_.epsilon)};
+  const T* g = parameter.gradient().data();
+  const View<T> w = parameter.write();
+  kernels::training_loops<T>().rmsprop(w.size(), with_momentum, rmsprop, g, squares_[slot].data(),
+                                       means_.empty() ? nullptr : means_[slot].data(),
+                                       velocities_.empty() ? nullptr : velocities_[slot].data(),
+                                       w.data());
+}
+
+template class RmsProp<float>;
+template class RmsProp<double>;
+
+}  // namespace tapegrad::optim
