@@ -1,0 +1,66 @@
+#include "optim/range_test.h"
+
+#include <cmath>
+
+#include "autograd/ops.h"
+#include "tensor/error.h"
+#include "tests/catch.h"
+
+using namespace tapegrad;
+
+namespace {
+
+/// The loss 1 + 1/2 sum w^2 of two weights: gradient descent diverges at rates above 2.
+struct Bowl {
+  Bowl() { all.add("w", w); }
+
+  optim::Trainer<double>::Loss loss() {
+    return [this](Tape<double>& tape) { return sum(square(tape.parameter(w))) * 0.5 + 1; };
+  }
+
+  Parameter<double> w{Tensor<double>(Shape{2}, 1)};
+  ParameterList<double> all;
+};
+
+}  // namespace
+
+TEST_CASE("range test: finds where training begins and where it breaks, and leaves no trace") {
+  Bowl bowl;
+  const auto test = optim::lr_range_test<double>(
+      optim::one_group(bowl.all), bowl.loss(), {},
+      {.lr_min = 1e-3, .lr_max = 100, .steps = 60, .measurements = 60});
+  CHECK(bowl.w.value().data()[0] == 1);
+  CHECK(test.diverged);
+  REQUIRE(test.points.size() > 10);
+  CHECK(test.points.back().lr > 2);
+  CHECK(test.points.back().lr < 20);
+  CHECK(test.suggested_max < 10);  // growth from almost nothing takes a while to be seen
+  CHECK(test.suggested_min < test.suggested_max);
+  CHECK(test.suggested_min > 1e-3);
+  for (const auto& p : test.points) CHECK(std::isnan(p.accuracy));
+  CHECK(optim::to_csv(test).starts_with("lr,loss,accuracy\n"));
+}
+
+TEST_CASE("range test: below the rate that breaks it, it runs to the end and measures") {
+  Bowl bowl;
+  int measured = 0;
+  const auto test = optim::lr_range_test<double>(
+      optim::one_group(bowl.all), bowl.loss(), [&] { return ++measured * 0.01; },
+      {.lr_min = 1e-4, .lr_max = 0.5, .steps = 100, .exponential = false, .measurements = 10});
+  CHECK_FALSE(test.diverged);
+  CHECK(test.points.size() == 10);
+  CHECK(measured == 10);
+  CHECK(std::abs(test.points.back().lr - 0.5) < 1e-12);
+  CHECK(test.points.back().accuracy == 0.1);
+}
+
+TEST_CASE("range test: bad options are refused") {
+  Bowl bowl;
+  const auto run = [&](optim::RangeTestOptions options) {
+    return optim::lr_range_test<double>(optim::one_group(bowl.all), bowl.loss(), {}, options);
+  };
+  CHECK_THROWS_AS(run({.steps = 10, .measurements = 11}), OptionError);
+  CHECK_THROWS_AS(run({.measurements = 1}), OptionError);
+  CHECK_THROWS_AS(run({.stop_at = 1}), OptionError);
+  CHECK_THROWS_AS(run({.lr_min = 2, .lr_max = 1}), OptionError);
+}
