@@ -31,10 +31,15 @@ Index checked_batch_size(const ImageSet& images, const Standardizer& standardize
   return batch_size;
 }
 
-// Each epoch has its own stream of a key that depends on nothing but `rng`.
-void permute(Rng rng, Index epoch, std::span<std::int32_t> order) {
-  const Rng key = rng.split();
-  Rng(key.seed(), key.stream() + static_cast<std::uint64_t>(epoch)).permutation(order);
+// Each epoch has its own streams, one for the order and one for augmentation, under keys that
+// depend on nothing but `rng`.
+Rng of_epoch(Rng key, Index epoch) {
+  return Rng(key.seed(), key.stream() + static_cast<std::uint64_t>(epoch));
+}
+Rng order_stream(Rng rng, Index epoch) { return of_epoch(rng.split(), epoch); }
+Rng augment_stream(Rng rng, Index epoch) {
+  rng.split();
+  return of_epoch(rng.split(), epoch);
 }
 
 template <Real T>
@@ -53,22 +58,39 @@ void prefetch(std::span<const std::uint8_t> bytes) {
 
 template <Real T>
 Loader<T>::Loader(const ImageSet& images, const Standardizer& standardizer, Index batch_size,
-                  Rng rng, Order order)
+                  Rng rng, Order order, Augment augment)
     : images_(&images),
       standardizer_(&standardizer),
       rng_(rng),
       order_(order),
+      augment_(augment),
       x_({checked_batch_size(images, standardizer, batch_size), images.features}),
       y_(static_cast<std::size_t>(batch_size)) {
   image_order_.resize(static_cast<std::size_t>(images.size()));
   std::iota(image_order_.begin(), image_order_.end(), 0);
+  if (!augment_.any()) return;
+  side_ = augmented_side(augment_, images.features);
+  moved_.resize(static_cast<std::size_t>(images.features));
 }
 
 template <Real T>
 void Loader<T>::prepare_order() {
   if (order_ == Order::sequential || epoch() == prepared_epoch_) return;
   prepared_epoch_ = epoch();
-  permute(rng_, prepared_epoch_, image_order_);
+  order_stream(rng_, prepared_epoch_).permutation(image_order_);
+}
+
+template <Real T>
+void Loader<T>::load(Index image, std::span<T> x) {
+  if (!augment_.any()) {
+    standardizer_->apply(images_->image(image), x);
+    return;
+  }
+  const Move move =
+      draw_move(augment_, augment_stream(rng_, epoch()), static_cast<std::uint64_t>(image));
+  move_image(images_->image(image), move, side_, moved_);
+  standardizer_->apply<T>(moved_, x);
+  clear_outside(move, side_, x);
 }
 
 template <Real T>
@@ -84,7 +106,7 @@ Batch<T> Loader<T>::next() {
     if (i + 1 < batch_size()) {
       prefetch(images_->image(image_order_[static_cast<std::size_t>(begin + i + 1)]));
     }
-    standardizer_->apply(images_->image(source), row(x_.view(), i));
+    load(source, row(x_.view(), i));
     y_[static_cast<std::size_t>(i)] = images_->labels[static_cast<std::size_t>(source)];
   }
   ++position_;

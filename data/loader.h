@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "data/augment.h"
 #include "data/image_set.h"
 #include "data/standardizer.h"
 #include "tensor/random.h"
@@ -23,18 +24,21 @@ struct Batch {
 enum class Order { shuffled, sequential };
 
 /// Hands out mini-batches, epoch after epoch. An epoch's last, incomplete batch is dropped. The
-/// order of epoch e is a pure function of (rng, e), the same for float and double. Keeps
-/// references: the image set and the standardizer must outlive the loader. Allocates only when
-/// constructed.
+/// order of epoch e is a pure function of (rng, e), and what augmentation does to image i in it of
+/// (rng, e, i), the same for float and double. An augmented image is standardised with the
+/// statistics of the places it is moved to; what comes in from outside is 0 then. Keeps references:
+/// the image set and the standardizer must outlive the loader. Allocates only when constructed.
 template <Real T>
 class Loader {
  public:
-  /// Throws DataError unless 1 <= batch_size <= images.size() <= 2^31 - 1 and the standardizer is
-  /// for images of this many features.
+  /// Throws DataError unless 1 <= batch_size <= images.size() <= 2^31 - 1, the standardizer is for
+  /// images of this many features, and these can be augmented as asked for.
   Loader(const ImageSet& images, const Standardizer& standardizer, Index batch_size, Rng rng,
-         Order order = Order::shuffled);
-  Loader(const ImageSet&&, const Standardizer&, Index, Rng, Order = Order::shuffled) = delete;
-  Loader(const ImageSet&, const Standardizer&&, Index, Rng, Order = Order::shuffled) = delete;
+         Order order = Order::shuffled, Augment augment = {});
+  Loader(const ImageSet&&, const Standardizer&, Index, Rng, Order = Order::shuffled,
+         Augment = {}) = delete;
+  Loader(const ImageSet&, const Standardizer&&, Index, Rng, Order = Order::shuffled,
+         Augment = {}) = delete;
 
   /// The next batch, in buffers that are overwritten by the next call. Throws DataError when the
   /// set has grown or shrunk since the loader was made.
@@ -54,6 +58,7 @@ class Loader {
 
  private:
   void prepare_order();
+  void load(Index image, std::span<T> x);
 
   const ImageSet* images_;
   const Standardizer* standardizer_;
@@ -62,6 +67,9 @@ class Loader {
   Index position_ = 0;
   Index prepared_epoch_ = -1;
   std::vector<std::int32_t> image_order_;
+  Augment augment_;
+  Index side_ = 0;                   // of the pictures, when they are augmented
+  std::vector<std::uint8_t> moved_;  // one of them
   Tensor<T> x_;
   std::vector<std::int32_t> y_;
 };

@@ -1,0 +1,94 @@
+// One training run of the course's networks, described by plain values.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <tuple>
+#include <vector>
+
+#include "data/loader.h"
+#include "examples/support/dataset.h"
+#include "nn/sequential.h"
+#include "optim/history.h"
+
+namespace tapegrad::examples {
+
+/// Which images a run trains on and selects by; the test images are always the test batch.
+enum class Split {
+  small,   // the first training batch, validated on the second: 10,000 and 10,000
+  search,  // all five but the last 5,000 images
+  all      // all five but the last 1,000 images
+};
+
+/// What an update contains of the penalty lambda * sum W^2. Only `full` is its gradient; the others
+/// are mistakes that a gradient check of the loss cannot see.
+enum class PenaltyGradient {
+  full,       // 2 lambda W
+  half,       // lambda W
+  per_batch,  // 2 lambda W / batch size
+  none        // nothing: the penalty is in the cost alone
+};
+
+/// Everything a training run depends on. Two equal plans give the same numbers.
+struct TrainingPlan {
+  Split split = Split::small;
+  Index images = 0;  // train on the first so many; 0: all
+  data::Scope scope = data::Scope::per_pixel;
+  Index hidden = 50;    // nodes; 0: one layer
+  double init_std = 0;  // of the first layer; 0: 1 / sqrt(inputs)
+  double lambda = 0;    // cost = loss + lambda * sum of squares of the matrices
+  PenaltyGradient penalty_gradient = PenaltyGradient::full;
+  double lr_min = 1e-5;  // equal to lr_max: a constant rate
+  double lr_max = 1e-1;
+  Index half_cycle = 500;
+  Index steps = 1000;
+  Index batch_size = 100;
+  data::Order order = data::Order::shuffled;
+  Index measurements = 1;      // evenly spread, beside the one before the first step
+  bool measure_train = false;  // with every measurement
+  bool train_at_end = false;   // once, after the last step
+  bool test_at_end = true;     // searches do not look
+  std::uint64_t seed = 1;
+
+  auto operator<=>(const TrainingPlan&) const = default;
+};
+
+/// What came of a plan. The history's last entry is the end of the training.
+struct TrainingRun {
+  TrainingPlan plan;
+  std::vector<optim::Measurement> history;
+  optim::Scores train;  // at the end; NaN when not measured
+  optim::Scores test;   // likewise
+  std::shared_ptr<nn::Sequential<float>> network;
+  double seconds = 0;             // of this thread, all in all
+  double evaluation_seconds = 0;  // thereof measuring
+};
+
+/// The data sets of several plans, each read once. Prepare them before runs start in parallel.
+class PlannedImages {
+ public:
+  /// With `few`, a few synthetic images stand for every set: for trying programs out.
+  explicit PlannedImages(DatasetOptions options, bool few = false)
+      : options_(std::move(options)), few_(few) {}
+
+  /// Reads what the plan trains on. Throws as load_dataset does.
+  void prepare(const TrainingPlan& plan);
+
+  /// What was prepared for such a plan.
+  const Dataset& of(const TrainingPlan& plan) const;
+
+ private:
+  using Key = std::tuple<Split, Index, data::Scope>;
+  static Key key(const TrainingPlan& plan) { return {plan.split, plan.images, plan.scope}; }
+
+  DatasetOptions options_;
+  bool few_;
+  std::map<Key, Dataset> sets_;
+};
+
+/// Trains in float. `on_step` is called after each step. The result is a pure function of plan and
+/// images. Throws GradError when the loss stops being finite.
+TrainingRun train(const TrainingPlan& plan, const Dataset& images,
+                  const std::function<void()>& on_step = {});
+
+}  // namespace tapegrad::examples
