@@ -1,0 +1,40 @@
+#include "nn/snapshots.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "tensor/error.h"
+
+namespace tapegrad::nn {
+
+template <Real T>
+void Snapshots<T>::add(const ParameterList<T>& parameters) {
+  auto& values = snapshots_.emplace_back();
+  for (const auto& p : parameters) values.emplace_back(p.parameter->value());
+}
+
+template <Real T>
+void Snapshots<T>::restore(Index i, const ParameterList<T>& parameters) const {
+  if (i < 0 || i >= size()) {
+    throw OptionError(fmt::format("snapshots: there is no {}: there are {}", i, size()));
+  }
+  const auto& values = snapshots_[static_cast<std::size_t>(i)];
+  if (values.size() != parameters.size()) {
+    throw ShapeError(fmt::format("snapshots: {} parameters for a snapshot of {}", parameters.size(),
+                                 values.size()));
+  }
+  for (std::size_t k = 0; k < values.size(); ++k) {
+    if (parameters[k].parameter->shape() != values[k].shape()) {
+      throw ShapeError(fmt::format("snapshots: `{}` is {} but was {}", parameters[k].name,
+                                   to_string(parameters[k].parameter->shape()),
+                                   to_string(values[k].shape())));
+    }
+    std::copy(values[k].begin(), values[k].end(), parameters[k].parameter->write().begin());
+  }
+}
+
+template class Snapshots<float>;
+template class Snapshots<double>;
+
+}  // namespace tapegrad::nn

@@ -1,0 +1,30 @@
+#include "nn/snapshots.h"
+
+#include "tensor/error.h"
+#include "tests/catch.h"
+
+using namespace tapegrad;
+
+TEST_CASE("snapshots: come back value by value, and only into their own parameters") {
+  Parameter<double> a(Tensor<double>(Shape{2}, 1)), b(Tensor<double>(Shape{3}, 2));
+  ParameterList<double> all;
+  all.add("a", a).add("b", b);
+  nn::Snapshots<double> snapshots;
+  snapshots.add(all);
+  a.write().data()[1] = 5;
+  snapshots.add(all);
+  CHECK(snapshots.size() == 2);
+  snapshots.restore(0, all);
+  CHECK(a.value().data()[1] == 1);
+  snapshots.restore(1, all);
+  CHECK(a.value().data()[1] == 5);
+  CHECK(b.value().data()[2] == 2);
+
+  CHECK_THROWS_AS(snapshots.restore(2, all), OptionError);
+  ParameterList<double> other;
+  other.add("b", b).add("a", a);
+  CHECK_THROWS_AS(snapshots.restore(0, other), ShapeError);
+  ParameterList<double> fewer;
+  fewer.add("a", a);
+  CHECK_THROWS_AS(snapshots.restore(0, fewer), ShapeError);
+}
