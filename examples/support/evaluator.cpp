@@ -1,23 +1,63 @@
 #include "examples/support/evaluator.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "autograd/ops.h"
 #include "nn/metrics.h"
 
 namespace tapegrad::examples {
+namespace {
 
 constexpr Index block_images = 1000;
 
+// Evaluation mode as long as it lives.
 template <Real T>
-Evaluator<T>::Evaluator(nn::Module<T>& network, const data::Standardizer& standardizer)
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(nn::Module<T>& network) : network_(network) {
+    network_.set_training(false);
+  }
+  ~EvaluationMode() { network_.set_training(true); }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+
+ private:
+  nn::Module<T>& network_;
+};
+
+// The parameters as they are now, again at the end of its life.
+template <Real T>
+class KeepParameters {
+ public:
+  explicit KeepParameters(ParameterList<T> parameters) : parameters_(std::move(parameters)) {
+    now_.add(parameters_);
+  }
+  ~KeepParameters() { now_.restore(0, parameters_); }
+  KeepParameters(const KeepParameters&) = delete;
+  KeepParameters& operator=(const KeepParameters&) = delete;
+
+  const ParameterList<T>& parameters() const { return parameters_; }
+
+ private:
+  ParameterList<T> parameters_;
+  nn::Snapshots<T> now_;
+};
+
+}  // namespace
+
+template <Real T>
+Evaluator<T>::Evaluator(nn::Module<T>& network, const data::Standardizer& standardizer,
+                        nn::Loss<T> loss)
     : network_(network),
       standardizer_(standardizer),
+      loss_(std::move(loss)),
       block_(Shape{block_images, standardizer.features()}) {}
 
 template <Real T>
 template <class F>
 void Evaluator<T>::for_each_block(const data::ImageSet& images, F f) {
+  const EvaluationMode<T> evaluation(network_);
   for (Index begin = 0; begin < images.size(); begin += block_images) {
     const Index n = std::min(block_images, images.size() - begin);
     const View<T> block(block_.data(), {n, standardizer_.features()});
@@ -32,8 +72,8 @@ optim::Scores Evaluator<T>::operator()(const data::ImageSet& images) {
   double loss = 0;
   Index correct = 0;
   for_each_block(images, [&](Var<T> logits, const data::Batch<T>& batch) {
-    loss += static_cast<double>(softmax_cross_entropy(logits, batch.y).item()) *
-            static_cast<double>(batch.y.size());
+    loss +=
+        static_cast<double>(loss_(logits, batch.y).item()) * static_cast<double>(batch.y.size());
     correct += nn::count_correct(logits.value(), batch.y);
   });
   const auto count = static_cast<double>(images.size());
@@ -56,6 +96,33 @@ Predictions Evaluator<T>::predict(const data::ImageSet& images) {
     }
   });
   return all;
+}
+
+template <Real T>
+optim::Scores Evaluator<T>::ensemble(const nn::Snapshots<T>& snapshots,
+                                     const data::ImageSet& images) {
+  const KeepParameters<T> keep(network_.parameters());
+  std::vector<double> sums;  // of probabilities, [images, classes]
+  for (Index s = 0; s < snapshots.size(); ++s) {
+    snapshots.restore(s, keep.parameters());
+    std::size_t place = 0;
+    for_each_block(images, [&](Var<T> logits, const data::Batch<T>&) {
+      const View<const T> p = softmax(logits).value();
+      sums.resize(std::max(sums.size(), place + static_cast<std::size_t>(p.size())));
+      for (const T x : p) sums[place++] += static_cast<double>(x);
+    });
+  }
+  const std::size_t classes = sums.size() / images.labels.size();
+  double loss = 0;
+  Index correct = 0;
+  for (std::size_t i = 0; i < images.labels.size(); ++i) {
+    const double* row = sums.data() + i * classes;
+    const auto label = static_cast<std::size_t>(images.labels[i]);
+    loss -= std::log(row[label] / static_cast<double>(snapshots.size()));
+    correct += std::max_element(row, row + classes) == row + label;
+  }
+  const auto count = static_cast<double>(images.size());
+  return {loss / count, static_cast<double>(correct) / count};
 }
 
 template class Evaluator<float>;

@@ -1,35 +1,42 @@
-// The loss and accuracy of a network over a whole set of images.
+// What a network makes of a whole set of images.
 #pragma once
 
 #include <vector>
 
 #include "data/image_set.h"
 #include "data/loader.h"
-#include "data/standardizer.h"
+#include "nn/losses.h"
 #include "nn/module.h"
+#include "nn/snapshots.h"
 #include "optim/history.h"
 
 namespace tapegrad::examples {
 
-/// What a network makes of each image of a set.
+/// The classification of each image of a set.
 struct Predictions {
   std::vector<std::int32_t> classes;       // the class with the highest probability
   std::vector<double> probabilities;       // of that class
   std::vector<double> true_probabilities;  // of the image's label
 };
 
-/// Runs a network over sets of images in blocks of at most 1,000, into one reused buffer. Borrows
-/// the network and the standardizer.
+/// Runs a network over sets of images in blocks of at most 1,000, into one reused buffer, in
+/// evaluation mode; afterwards the network is in training mode. Borrows the network and the
+/// standardizer.
 template <Real T>
 class Evaluator {
  public:
-  Evaluator(nn::Module<T>& network, const data::Standardizer& standardizer);
+  Evaluator(nn::Module<T>& network, const data::Standardizer& standardizer,
+            nn::Loss<T> loss = nn::SoftmaxCrossEntropy<T>{});
 
-  /// The mean cross-entropy and the fraction of images classified right.
+  /// The mean loss and the fraction of images classified right.
   optim::Scores operator()(const data::ImageSet& images);
 
   /// The softmax of the logits, image by image.
   Predictions predict(const data::ImageSet& images);
+
+  /// The average of the snapshots' softmax probabilities: its mean -ln at the labels, and the
+  /// fraction of images classified right. The parameters come back as they were.
+  optim::Scores ensemble(const nn::Snapshots<T>& snapshots, const data::ImageSet& images);
 
  private:
   // Calls f(logits, batch) for every block.
@@ -38,6 +45,7 @@ class Evaluator {
 
   nn::Module<T>& network_;
   const data::Standardizer& standardizer_;
+  nn::Loss<T> loss_;
   Tensor<T> block_;
 };
 
