@@ -1,5 +1,9 @@
 #include "examples/support/training_options.h"
 
+#include <fmt/format.h>
+
+#include "data/lint.h"
+
 namespace tapegrad::examples {
 
 void TrainingOptions::add_options(CommandLine& command_line) {
@@ -7,9 +11,35 @@ void TrainingOptions::add_options(CommandLine& command_line) {
   command_line.count("--batch-size", batch_size, 1, 50'000, "Images per step")
       .count("--seed", seed, 0, 1'000'000'000, "Seed of the initial weights and of the batches")
       .flag("--sequential", sequential, "Take batches in file order instead of shuffling")
+      .flag("--flip", augment.flip, "Mirror each training image with probability 1/2")
+      .count("--shift", augment.max_shift, 0, 31,
+             "Move each training image by up to so many rows and columns")
+      .choice("--loss", loss, {"softmax", "sigmoid", "hinge"},
+              "Softmax cross-entropy, K sigmoids with binary cross-entropy, or multi-class hinge")
+      .number("--label-smoothing", label_smoothing, 0, 0.999,
+              "Share of the target spread over all classes, for softmax")
+      .count("--patience", patience, 0, 1'000'000,
+             "Stop after so many measurements without a better validation accuracy; 0: never")
+      .flag("--keep-best", keep_best, "Keep the weights of the best validation accuracy")
       .choice("--precision", precision, {"float", "double"}, "Numbers to compute in")
       .text("--out", out, "Folder for history.csv, summary.json and weights.safetensors")
+      .flag("--pictures", pictures, "Draw the training's curves into the folder too")
       .flag("--quiet", quiet, "Print the final table only");
+}
+
+void TrainingOptions::check() const {
+  if (label_smoothing > 0 && loss != "softmax") {
+    throw UsageError(fmt::format("--label-smoothing is for --loss softmax, not for {}", loss));
+  }
+}
+
+void print_notes(const std::vector<std::string>& findings) {
+  for (const std::string& finding : findings) fmt::print(stderr, "note: {}\n", finding);
+}
+
+void print_data_lint(const Dataset& images, const DatasetOptions& options) {
+  print_notes(data::lint(images.train, images.validation, images.test, images.standardizer,
+                         data::parse_scope(options.standardize)));
 }
 
 }  // namespace tapegrad::examples

@@ -6,6 +6,7 @@
 #include "data/loader.h"
 #include "examples/support/command_line.h"
 #include "examples/support/dataset.h"
+#include "nn/losses.h"
 
 namespace tapegrad::examples {
 
@@ -14,13 +15,34 @@ struct TrainingOptions {
   Index batch_size = 100;
   Index seed = 1;
   bool sequential = false;
+  data::Augment augment;
+  std::string loss = "softmax";
+  double label_smoothing = 0;
+  Index patience = 0;
+  bool keep_best = false;
   std::string precision = "float";
   std::string out;
+  bool pictures = false;
   bool quiet = false;
 
   void add_options(CommandLine& command_line);
 
   data::Order order() const { return sequential ? data::Order::sequential : data::Order::shuffled; }
+
+  /// Throws UsageError for options that contradict each other.
+  void check() const;
+
+  /// The loss to train with and to measure.
+  template <Real T>
+  nn::Loss<T> make_loss() const {
+    return nn::make_loss<T>(loss, label_smoothing);
+  }
 };
+
+/// Prints what is unusual about the data, on stderr.
+void print_data_lint(const Dataset& images, const DatasetOptions& options);
+
+/// Prints findings on stderr, one line each: "note: ...".
+void print_notes(const std::vector<std::string>& findings);
 
 }  // namespace tapegrad::examples

@@ -1,0 +1,92 @@
+// lambda_search as a user meets it: killed, resumed, with several jobs.
+#include <map>
+
+#include "tests/catch.h"
+#include "tests/data/temporary_folder.h"
+#include "tests/examples/program.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using Catch::Matchers::Contains;
+using tapegrad::test::command_of;
+using tapegrad::test::contents;
+using tapegrad::test::Result;
+using tapegrad::test::run;
+using tapegrad::test::run_command;
+using tapegrad::test::TemporaryFolder;
+
+const std::string on_few_images =
+    "lambda_search --quiet --synthetic --train-batches 1 --validation 500 --points 4 "
+    "--half-cycle 6 ";
+const std::string small_search =
+    on_few_images + "--fine-points 3 --fine-cycles 1 --cycles 2 --final-cycles 1 ";
+
+std::map<std::string, std::string> tables(const fs::path& folder) {
+  std::map<std::string, std::string> all;
+  for (const char* name : {"coarse.csv", "fine.csv", "history.csv"}) {
+    all[name] = contents(folder / name);
+  }
+  return all;
+}
+
+}  // namespace
+
+TEST_CASE("lambda_search: the tables do not depend on the number of jobs") {
+  const TemporaryFolder folder;
+  for (const char* jobs : {"1", "2", "5"}) {
+    const Result result =
+        run(folder.path(), small_search + "--seeds 2 --out " + jobs + " --jobs " + jobs);
+    CAPTURE(result.output);
+    REQUIRE(result.exit_code == 0);
+    CHECK_THAT(result.output, Contains("coarse search"));
+    CHECK_THAT(result.output, Contains("final training"));
+  }
+  CHECK(tables(folder.path() / "1") == tables(folder.path() / "2"));
+  CHECK(tables(folder.path() / "1") == tables(folder.path() / "5"));
+  CHECK(contents(folder.path() / "1/coarse.csv").size() > 100);
+  CHECK_FALSE(fs::exists(folder.path() / "1/coarse.journal"));
+}
+
+TEST_CASE("lambda_search: killed at any moment and resumed, it gives the same tables") {
+  const TemporaryFolder folder;
+  REQUIRE(run(folder.path(), small_search + "--out whole").exit_code == 0);
+  for (const char* seconds : {"0.2", "0.5", "0.9", "1.4", "2.0"}) {
+    const std::string out = std::string("--out killed") + seconds;
+    const fs::path path = folder.path() / (std::string("killed") + seconds);
+    const Result killed = run_command(folder.path(), fmt::format("timeout -s KILL {} {}", seconds,
+                                                                 command_of(small_search + out)));
+    const Result resumed = run(folder.path(), small_search + out + " --resume");
+    CAPTURE(seconds, killed.output, resumed.output);
+    REQUIRE(resumed.exit_code == 0);
+    CHECK(tables(path) == tables(folder.path() / "whole"));
+    CHECK_FALSE(fs::exists(path / "coarse.journal"));
+    CHECK_FALSE(fs::exists(path / "fine.journal"));
+  }
+}
+
+TEST_CASE("lambda_search: an unfinished search is neither lost nor mixed with another") {
+  const TemporaryFolder folder;
+  fs::create_directory(folder.path() / "out");
+  std::ofstream(folder.path() / "out/coarse.journal") << "tapegrad journal of something else\n";
+  const Result anew = run(folder.path(), small_search + "--out out");
+  CHECK(anew.exit_code == 2);
+  CHECK_THAT(anew.output, Contains("holds an unfinished search: --resume goes on with it"));
+  const Result other = run(folder.path(), small_search + "--out out --resume");
+  CHECK(other.exit_code == 1);
+  CHECK_THAT(other.output, Contains("this journal belongs to other settings"));
+}
+
+TEST_CASE("lambda_search: random sampling, successive halving and no final training") {
+  const TemporaryFolder folder;
+  const Result result = run(folder.path(), on_few_images +
+                                               "--sampling random --cycles 4 --halving 2 "
+                                               "--fine-points 0 --final-cycles 0 --out out");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  const std::string table = contents(folder.path() / "out/coarse.csv");
+  CHECK_THAT(table, Contains(",4,"));
+  CHECK_THAT(table, Contains(",1,"));
+  CHECK_THAT(result.output, Contains("best lambda "));
+  CHECK(run(folder.path(), on_few_images + "--low 1 --high 0.1").exit_code == 2);
+}
