@@ -1,15 +1,20 @@
 // Assignment 1: one layer and softmax on CIFAR-10, mini-batch gradient descent, four settings.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <vector>
 
+#include "data/cifar10.h"
+#include "examples/report/images.h"
+#include "examples/report/predictions.h"
+#include "examples/report/training_curves.h"
 #include "examples/support/evaluator.h"
+#include "examples/support/optimizer_options.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
-#include "optim/sgd.h"
 #include "optim/trainer.h"
 
 using namespace tapegrad;
@@ -29,12 +34,34 @@ struct Options : TrainingOptions {
   std::optional<double> lambda;
   std::optional<double> lr;
   Index epochs = 40;
+  Index decay_every = 0;
+  double decay_factor = 0.1;
+  OptimizerOptions optimizer;
+
+  optim::Schedule schedule(double start, Index steps_per_epoch) const {
+    if (decay_every == 0) return optim::Constant{start};
+    return optim::StepDecay{start, decay_factor, decay_every * steps_per_epoch};
+  }
 
   std::vector<Setting> settings() const {
     if (lambda || lr) return {{lambda.value_or(0), lr.value_or(0.001)}};
     return {std::begin(four_settings), std::end(four_settings)};
   }
 };
+
+// The training's curves, the weights as images, and the probabilities of the true classes.
+template <Real T>
+void draw(const std::filesystem::path& out, const std::vector<optim::Measurement>& measurements,
+          const optim::Schedule& schedule, nn::Sequential<T>& net, const Predictions& predictions,
+          const data::ImageSet& test) {
+  const std::vector<report::History> histories{{"", measurements}};
+  report::training_curves({.stem = out / "curves"}, histories, schedule);
+  const View<const T> w = net.parameters()[0].parameter->value();
+  Tensor<float> weights(w.shape());
+  std::transform(w.begin(), w.end(), weights.begin(), [](T x) { return static_cast<float>(x); });
+  report::weight_templates({.stem = out / "weights"}, weights, data::cifar10_classes);
+  report::true_probabilities({.stem = out / "true_probabilities"}, test, predictions);
+}
 
 template <Real T>
 FinalScores train(const Options& options, const Setting& setting, const Dataset& images,
@@ -44,36 +71,46 @@ FinalScores train(const Options& options, const Setting& setting, const Dataset&
   nn::Sequential<T> net;
   net.template add<nn::Linear<T>>(images.train.features, 10, rng, nn::normal(0.01));
 
-  const auto groups = optim::decay_matrices(net.parameters(), 2 * setting.lambda);
-  optim::Sgd<T> sgd(groups, optim::Constant{setting.lr});
   data::Loader<T> batches(images.train, images.standardizer, options.batch_size, rng.split(),
-                          options.order());
+                          options.order(), options.augment);
+  const Index epoch = batches.batches_per_epoch();
+  const auto groups = optim::decay_matrices(net.parameters(), 2 * setting.lambda);
+  const optim::Schedule schedule = options.schedule(setting.lr, epoch);
+  const auto optimizer = options.optimizer.make<T>(groups, schedule);
+  const nn::Loss<T> loss_of = options.template make_loss<T>();
   const auto loss = [&](Tape<T>& tape) {
     const auto [x, y] = batches.next();
-    return softmax_cross_entropy(net(tape.constant(x)), y);
+    return loss_of(net(tape.constant(x)), y);
   };
 
-  Evaluator<T> evaluate(net, images.standardizer);
-  const Index epoch = batches.batches_per_epoch();
-  optim::Trainer<T> trainer(sgd, loss,
+  Evaluator<T> evaluate(net, images.standardizer, loss_of);
+  optim::Trainer<T> trainer(*optimizer, loss,
                             {.measure_when = optim::every(epoch),
                              .steps_per_epoch = epoch,
                              .measure_train = [&] { return evaluate(images.train); },
                              .measure_validation = [&] { return evaluate(images.validation); },
+                             .patience = options.patience,
+                             .keep_best = options.keep_best,
                              .on_measure = print_unless(options.quiet),
                              .progress = !options.quiet});
   trainer.run(options.epochs * epoch);
 
-  const FinalScores scores = final_scores(trainer.history().back(), evaluate(images.test));
+  const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
+  const FinalScores scores = final_scores(kept, evaluate(images.test));
   run.save(trainer.history(), scores, net.parameters(), images, command_line);
+  if (options.pictures)
+    draw(out, trainer.history(), schedule, net, evaluate.predict(images.test), images.test);
   return scores;
 }
 
 template <Real T>
 int train_all(const Options& options, const CommandLine& command_line) {
+  options.optimizer.check();
+  options.check();
   prepare_folder(options.out);
   const Dataset images = load_dataset(options.data);
   if (!options.quiet) fmt::print("{}\n", images.source);
+  print_data_lint(images, options.data);
 
   const std::vector<Setting> settings = options.settings();
   std::string table = fmt::format("{:>8}{:>8}{:>12}{:>10}{:>12}{:>8}\n", "lambda", "lr",
@@ -106,7 +143,11 @@ int main(int argc, char** argv) {
       .number("--lambda", options.lambda, 0, 1e6,
               "Penalty: cost = loss + lambda * sum of W^2 (0 when only --lr is given)")
       .number("--lr", options.lr, 0, 1e3, "Learning rate (0.001 when only --lambda is given)")
-      .count("--epochs", options.epochs, 1, 1'000'000, "Passes over the training images");
+      .count("--epochs", options.epochs, 1, 1'000'000, "Passes over the training images")
+      .count("--decay-every", options.decay_every, 0, 1'000'000,
+             "Multiply the learning rate by --decay-factor after every so many epochs; 0: never")
+      .number("--decay-factor", options.decay_factor, 0, 1, "See --decay-every");
+  options.optimizer.add_options(command_line);
   return command_line.run(argc, argv, [&] {
     return options.precision == "double" ? train_all<double>(options, command_line)
                                          : train_all<float>(options, command_line);

@@ -1,15 +1,25 @@
 // Assignment 2: a two-layer network on CIFAR-10, trained with a cyclical learning rate.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+#include "examples/report/training_curves.h"
 #include "examples/support/evaluator.h"
+#include "examples/support/optimizer_options.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
 #include "nn/activations.h"
+#include "nn/dropout.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
 #include "nn/summary.h"
-#include "optim/sgd.h"
+#include "optim/lint.h"
+#include "optim/range_test.h"
 #include "optim/trainer.h"
+#include "tensor/file.h"
 
 using namespace tapegrad;
 using namespace tapegrad::examples;
@@ -18,51 +28,138 @@ namespace {
 
 struct Options : TrainingOptions {
   Index hidden = 50;
+  double dropout = 0;
   double lambda = 0.01;
-  optim::CyclicLr clr{.lr_min = 1e-5, .lr_max = 1e-1, .half_cycle = 500};
-  Index cycles = 1;
+  OptimizerOptions optimizer;
+  ScheduleOptions schedule;
+  Index epochs = 0;
   Index measure_per_cycle = 10;
+  bool ensemble = false;
+  bool range_test = false;
+
+  void check() const {
+    TrainingOptions::check();
+    optimizer.check();
+    schedule.steps();
+    if (ensemble && keep_best) {
+      throw UsageError("--ensemble averages the ends of cycles, --keep-best one moment: give one");
+    }
+  }
+
+  Index steps(Index steps_per_epoch) const {
+    return epochs > 0 ? epochs * steps_per_epoch : schedule.steps();
+  }
 };
 
 template <Real T>
+void build(nn::Sequential<T>& net, const Options& options, Index features, Rng& rng) {
+  net.template add<nn::Linear<T>>(features, options.hidden, rng);
+  net.template add<nn::Relu<T>>();
+  if (options.dropout > 0) net.template add<nn::Dropout<T>>(options.dropout, rng);
+  net.template add<nn::Linear<T>>(options.hidden, 10, rng);
+}
+
+// Whether a cycle ends after so many steps.
+std::function<bool(Index)> cycle_ends(ScheduleOptions schedule) {
+  std::vector<Index> ends;
+  const Index cycles = schedule.cycles;
+  for (schedule.cycles = 1; schedule.cycles <= cycles; ++schedule.cycles) {
+    ends.push_back(schedule.steps());
+  }
+  return [ends](Index step) { return std::binary_search(ends.begin(), ends.end(), step); };
+}
+
+std::vector<std::string> lint(const Options& options, Index steps_per_epoch) {
+  if (options.schedule.kind != "cyclic" || options.schedule.cycle_growth > 1) return {};
+  return optim::lint_cycles({.half_cycle = options.schedule.half_cycle,
+                             .steps = options.steps(steps_per_epoch),
+                             .steps_per_epoch = steps_per_epoch});
+}
+
+// Raises the learning rate over one cycle's steps and says between which rates to cycle.
+template <Real T>
+int test_range(const Options& options, const optim::ParamGroups<T>& groups,
+               const typename optim::Trainer<T>::Loss& loss,
+               const std::function<double()>& accuracy) {
+  const auto test =
+      optim::lr_range_test<T>(groups, loss, accuracy, {.steps = options.schedule.cycle_steps()});
+  const std::filesystem::path out = options.out;
+  write_file(out / "range_test.csv", optim::to_csv(test));
+  report::range_test({.stem = out / "range_test"}, test);
+  fmt::print(
+      "Learning rates to cycle between: {:.1e} to {:.1e}{}\n"
+      "range_test.csv, .png, .svg and .gp in {}\n",
+      test.suggested_min, test.suggested_max,
+      test.diverged ? fmt::format("; training broke at {:.1e}", test.points.back().lr) : "",
+      options.out);
+  return 0;
+}
+
+template <Real T>
 int train(const Options& options, const CommandLine& command_line) {
-  if (options.clr.lr_min > options.clr.lr_max) throw UsageError("--lr-min is above --lr-max");
+  options.check();
+  const nn::Loss<T> loss_of = options.template make_loss<T>();
   Run run("assignment2", options.out);
   const Dataset images = load_dataset(options.data);
+  print_data_lint(images, options.data);
 
   Rng rng(static_cast<std::uint64_t>(options.seed));
   nn::Sequential<T> net;
-  net.template add<nn::Linear<T>>(images.train.features, options.hidden, rng);
-  net.template add<nn::Relu<T>>();
-  net.template add<nn::Linear<T>>(options.hidden, 10, rng);
+  build(net, options, images.train.features, rng);
   if (!options.quiet) {
     fmt::print("{}\n\n{}\n", images.source,
                nn::summary(net, {options.batch_size, images.train.features}));
   }
-
   const auto groups = optim::decay_matrices(net.parameters(), 2 * options.lambda);
-  optim::Sgd<T> sgd(groups, options.clr);
+  const auto optimizer = options.optimizer.make<T>(groups, options.schedule.schedule());
   data::Loader<T> batches(images.train, images.standardizer, options.batch_size, rng.split(),
-                          options.order());
+                          options.order(), options.augment);
   const auto loss = [&](Tape<T>& tape) {
     const auto [x, y] = batches.next();
-    return softmax_cross_entropy(net(tape.constant(x)), y);
+    return loss_of(net(tape.constant(x)), y);
   };
+  Evaluator<T> evaluate(net, images.standardizer, loss_of);
+  if (options.range_test) {
+    return test_range<T>(options, groups, loss,
+                         [&] { return evaluate(images.validation).accuracy; });
+  }
 
-  Evaluator<T> evaluate(net, images.standardizer);
+  const Index epoch = batches.batches_per_epoch();
+  print_notes(lint(options, epoch));
+  nn::Snapshots<T> snapshots;
+  const auto at_cycle_end = cycle_ends(options.schedule);
   optim::Trainer<T> trainer(
-      sgd, loss,
-      {.measure_when = optim::per_cycle(options.measure_per_cycle, options.clr.steps(1)),
-       .steps_per_epoch = batches.batches_per_epoch(),
+      *optimizer, loss,
+      {.measure_when = optim::per_cycle(options.measure_per_cycle, options.schedule.cycle_steps()),
+       .steps_per_epoch = epoch,
        .measure_train = [&] { return evaluate(images.train); },
        .measure_validation = [&] { return evaluate(images.validation); },
+       .patience = options.patience,
+       .keep_best = options.keep_best,
+       .on_step =
+           [&](Index step, double) {
+             if (options.ensemble && at_cycle_end(step)) snapshots.add(net.parameters());
+           },
        .on_measure = print_unless(options.quiet),
        .progress = !options.quiet});
-  trainer.run(options.clr.steps(options.cycles));
+  trainer.run(options.steps(epoch));
 
-  const FinalScores scores = final_scores(trainer.history().back(), evaluate(images.test));
+  const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
+  const FinalScores scores = final_scores(kept, evaluate(images.test));
   run.save(trainer.history(), scores, net.parameters(), images, command_line);
-  fmt::print("\n{}\n{}\n", to_string(scores), run.closing_line());
+  if (options.pictures) {
+    const std::vector<report::History> histories{{"", trainer.history()}};
+    report::training_curves({.stem = std::filesystem::path(options.out) / "curves"}, histories,
+                            options.schedule.schedule());
+  }
+  if (options.keep_best) fmt::print("\nthe best validation was after step {}\n", kept.step);
+  fmt::print("\n{}", to_string(scores));
+  if (snapshots.size() > 1) {
+    const optim::Scores together = evaluate.ensemble(snapshots, images.test);
+    fmt::print("{:<12}{:>9}{:>9.4f}{:>10.4f}   on test, {} cycle ends averaged\n", "ensemble", "",
+               together.loss, together.accuracy, snapshots.size());
+  }
+  fmt::print("\n{}\n", run.closing_line());
   return 0;
 }
 
@@ -75,14 +172,21 @@ int main(int argc, char** argv) {
                            "Trains a two-layer network on CIFAR-10 with a cyclical learning rate.");
   options.add_options(command_line);
   command_line.count("--hidden", options.hidden, 1, 100'000, "Nodes in the hidden layer")
-      .number("--lambda", options.lambda, 0, 1e6, "Penalty: cost = loss + lambda * sum of W^2")
-      .number("--lr-min", options.clr.lr_min, 0, 1e3, "Lowest learning rate")
-      .number("--lr-max", options.clr.lr_max, 0, 1e3, "Highest learning rate")
-      .count("--half-cycle", options.clr.half_cycle, 1, 1'000'000'000,
-             "Steps from lowest to highest")
-      .count("--cycles", options.cycles, 1, 1'000'000, "Cycles to train, each up and down once")
+      .number("--dropout", options.dropout, 0, 0.99,
+              "Share of the hidden nodes that each training step leaves out")
+      .number("--lambda", options.lambda, 0, 1e6, "Penalty: cost = loss + lambda * sum of W^2");
+  options.optimizer.add_options(command_line);
+  options.schedule.add_options(command_line);
+  command_line
+      .count("--epochs", options.epochs, 0, 1'000'000,
+             "Train so many passes over the images instead of whole cycles; 0: --cycles decides")
       .count("--measure-per-cycle", options.measure_per_cycle, 0, 10'000,
-             "Measurements per cycle; 0: only the first and the last");
+             "Measurements per (first) cycle; 0: only the first and the last")
+      .flag("--ensemble", options.ensemble,
+            "Also test the average of the networks at the ends of the cycles")
+      .flag("--range-test", options.range_test,
+            "Instead of training, raise the learning rate from 1e-5 to 1 over one cycle's steps "
+            "and say between which rates to cycle");
   return command_line.run(argc, argv, [&] {
     return options.precision == "double" ? train<double>(options, command_line)
                                          : train<float>(options, command_line);

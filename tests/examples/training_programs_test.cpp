@@ -1,0 +1,105 @@
+// The options of the assignments' programs, each once.
+#include <nlohmann/json.hpp>
+
+#include "tests/catch.h"
+#include "tests/data/temporary_folder.h"
+#include "tests/examples/program.h"
+
+namespace {
+
+using Catch::Matchers::Contains;
+using tapegrad::test::contents;
+using tapegrad::test::Result;
+using tapegrad::test::run;
+using tapegrad::test::TemporaryFolder;
+
+const std::string short_run = "assignment2 --quiet --batch-size 500 --half-cycle 10 ";
+const std::string longer_run = "assignment2 --quiet --batch-size 500 --half-cycle 50 ";
+
+}  // namespace
+
+TEST_CASE("training programs: every optimizer, schedule and loss trains") {
+  const TemporaryFolder folder;
+  for (const std::string options :
+       {"--optimizer nesterov --lr-max 0.02", "--optimizer adam --lr-max 0.001",
+        "--optimizer adagrad --lr-max 0.01 --loss sigmoid",
+        "--optimizer rmsprop --lr-max 0.0003 --schedule cosine",
+        "--schedule step --lr 0.01 --loss hinge --clip-norm 1",
+        "--label-smoothing 0.1 --dropout 0.2 --flip --shift 3",
+        "--cycles 2 --peak-decay 0.5 --cycle-growth 2"}) {
+    const Result result = run(folder.path(), short_run + options);
+    CAPTURE(options, result.output);
+    REQUIRE(result.exit_code == 0);
+    const auto summary =
+        nlohmann::json::parse(contents(folder.path() / "runs/assignment2/summary.json"));
+    CHECK(summary["final"]["test"]["accuracy"] > 0.11);
+  }
+}
+
+TEST_CASE("training programs: ensembles, the best weights, patience and pictures") {
+  const TemporaryFolder folder;
+  const Result ensemble = run(folder.path(), short_run + "--cycles 3 --ensemble");
+  CAPTURE(ensemble.output);
+  CHECK(ensemble.exit_code == 0);
+  CHECK_THAT(ensemble.output, Contains("3 cycle ends averaged"));
+
+  const Result best =
+      run(folder.path(), short_run + "--cycles 20 --keep-best --patience 1 --pictures");
+  CAPTURE(best.output);
+  CHECK(best.exit_code == 0);
+  CHECK_THAT(best.output, Contains("the best validation was after step"));
+  CHECK_THAT(best.output, !Contains("\n400 steps in"));
+  for (const char* file : {"curves.png", "curves.svg", "curves.gp"}) {
+    CHECK(std::filesystem::exists(folder.path() / "runs/assignment2" / file));
+  }
+}
+
+TEST_CASE("training programs: the range test names two rates and draws them") {
+  const TemporaryFolder folder;
+  const Result result = run(folder.path(), longer_run + "--range-test --out rates");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK_THAT(result.output, Contains("Learning rates to cycle between: "));
+  CHECK_THAT(contents(folder.path() / "rates/range_test.csv"), Contains("lr,loss,accuracy\n"));
+  CHECK(std::filesystem::exists(folder.path() / "rates/range_test.png"));
+}
+
+TEST_CASE("training programs: unusual settings are noted") {
+  const TemporaryFolder folder;
+  const Result inside = run(folder.path(), "assignment2 --quiet --batch-size 500 --epochs 3");
+  CHECK(inside.exit_code == 0);
+  CHECK_THAT(inside.output, Contains("note: 60 steps (3 epochs) end 6 % into cycle 1"));
+  CHECK_THAT(inside.output, Contains("note: a half-cycle of 500 steps is 25 epochs"));
+  const Result usual =
+      run(folder.path(), "assignment2 --quiet --batch-size 500 --half-cycle 40 --cycles 1");
+  CHECK(usual.exit_code == 0);
+  CHECK_THAT(usual.output, !Contains("note:"));
+}
+
+TEST_CASE("training programs: assignment1 decays its rate and draws its pictures") {
+  const TemporaryFolder folder;
+  const Result result =
+      run(folder.path(),
+          "assignment1 --quiet --lr 0.01 --epochs 3 --decay-every 1 --loss sigmoid --pictures");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  const auto out = folder.path() / "runs/assignment1";
+  const std::string history = contents(out / "history.csv");
+  CHECK_THAT(history, Contains("\n100,1,0.001,"));
+  CHECK_THAT(history, Contains("\n200,2,0.0001"));
+  for (const char* file : {"curves.png", "weights.png", "true_probabilities.png"}) {
+    CHECK(std::filesystem::exists(out / file));
+  }
+}
+
+TEST_CASE("training programs: options that contradict each other are usage errors") {
+  const TemporaryFolder folder;
+  for (const std::string options :
+       {"--momentum 0.5", "--label-smoothing 0.1 --loss hinge", "--ensemble --keep-best",
+        "--dropout 1", "--shift 32", "--optimizer newton"}) {
+    const Result result = run(folder.path(), "assignment2 " + options);
+    CAPTURE(options, result.output);
+    CHECK(result.exit_code == 2);
+    CHECK_THAT(result.output, Contains("Run `assignment2 --help` for the options."));
+  }
+}
