@@ -1,0 +1,321 @@
+#include "examples/replication/write_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "examples/replication/pictures.h"
+#include "examples/report/document.h"
+#include "examples/report/predictions.h"
+#include "examples/support/report_checks.h"
+#include "examples/support/run_folder.h"
+#include "examples/support/sha256.h"
+#include "optim/lint.h"
+#include "tensor/file.h"
+#include "tensor/kernels.h"
+
+namespace tapegrad::examples {
+namespace {
+
+// "three cycles" and .01 as a part of a file's name.
+std::string file_name(const Experiment& e) {
+  std::string name = fmt::format("{}-{}-{}", e.report, e.section, e.lambda);
+  std::replace(name.begin(), name.end(), ' ', '-');
+  return name;
+}
+
+// Writes one document; its parts are the sections below, in reading order.
+class Writer {
+ public:
+  Writer(const Replication& replication, const PlannedImages& images,
+         const ReportSettings& settings)
+      : replication_(replication),
+        images_(images),
+        settings_(settings),
+        all_(compare_all(replication, settings.quick ? Bands::parse("") : Bands::committed())),
+        tally_(tally(all_)) {}
+
+  Tally write() {
+    prepare_folder(settings_.folder / "pictures");
+    prepare_folder(settings_.folder / "histories");
+    write_tables();
+    introduction();
+    for (const Report& r : all_reports()) {
+      if (!experiments(r.number).empty()) chapter(r);
+    }
+    images_chapter();
+    method_chapter();
+    document_.write(settings_.folder / "report");
+    return tally_;
+  }
+
+ private:
+  std::filesystem::path picture(const std::string& name) const {
+    return settings_.folder / "pictures" / name;
+  }
+
+  std::vector<const Replicated*> experiments(std::string_view report) const {
+    std::vector<const Replicated*> found;
+    for (const Replicated& r : replication_.experiments) {
+      if (r.experiment->report == report) found.push_back(&r);
+    }
+    return found;
+  }
+
+  void write_tables() const {
+    write_file(settings_.folder / "figures.csv", to_csv(all_));
+    write_file(settings_.folder / "figures.json", to_json(all_));
+    for (const Replicated& r : replication_.experiments) {
+      const auto stem = settings_.folder / "histories" / file_name(*r.experiment);
+      write_file(stem.string() + ".csv", optim::to_csv(r.correct->history));
+      write_file(stem.string() + "-explained.csv", optim::to_csv(r.explained->history));
+    }
+  }
+
+  void introduction();
+  void key_figures();
+  void chapter(const Report& report);
+  void gradient_table(const Report& report);
+  void findings(const Report& report);
+  void trainings(const Report& report);
+  void searches(const Report& report);
+  void templates(const Report& report);
+  void images_chapter();
+  void method_chapter();
+
+  const Replication& replication_;
+  const PlannedImages& images_;
+  const ReportSettings& settings_;
+  std::vector<Comparison> all_;
+  Tally tally_;
+  report::Document document_{"Five student reports, run again"};
+};
+
+void Writer::introduction() {
+  if (settings_.quick) {
+    document_.paragraph(
+        "This is a quick pass over everything, with a few steps on a few synthetic images. Its "
+        "figures mean nothing; run without --quick for a replication.");
+  } else {
+    document_.paragraph(
+        "Five published student reports train a linear and a two-layer network on CIFAR-10. Here "
+        "every training that they describe is made again, by the method that their course "
+        "describes and, beside it, with the one change that best explains the report's figures. "
+        "Bands show how far a figure moves when only the random seed changes. What is said to "
+        "explain a figure is inferred from figures; nobody's code was read.");
+    const auto ratio = [](Index part, Index whole) { return fmt::format("{} of {}", part, whole); };
+    document_.summary(
+        {{"our figures inside their band", ratio(tally_.in_band, tally_.ours),
+          "the course's method, mean ± 3 sigma",
+          tally_.in_band == tally_.ours ? report::Verdict::good : report::Verdict::bad},
+         {"published figures that agree", ratio(tally_.agree, tally_.published),
+          "with the course's method"},
+         {"explained", ratio(tally_.explained, tally_.published),
+          "by the report's one change, within 2 sigma"},
+         {"unexplained", ratio(tally_.unexplained, tally_.published), "by either"}});
+  }
+  document_.summary(
+      {{"trainings", fmt::format("{}", replication_.effort.trainings)},
+       {"steps", fmt::format("{}", replication_.effort.steps)},
+       {"time", fmt::format("{:.0f} s", replication_.effort.seconds),
+        fmt::format(
+            "{:.3f} ms a step and thread",
+            1e3 * (replication_.effort.training_seconds - replication_.effort.evaluation_seconds) /
+                static_cast<double>(replication_.effort.steps))},
+       {"share of measuring", fmt::format("{:.0f} %", 100 * replication_.effort.evaluation_seconds /
+                                                          replication_.effort.training_seconds)}});
+  key_figures();
+}
+
+void Writer::key_figures() {
+  std::vector<report::Row> rows;
+  for (const Comparison& c : all_) {
+    if (!c.figure.experiment->key || !c.explained_band) continue;
+    const Experiment& e = *c.figure.experiment;
+    rows.push_back(
+        {std::string(e.report),
+         std::string(explanation_of(e.report).what),
+         fmt::format("{}, lambda {:g}: {}", e.section, e.lambda, to_string(c.figure.quantity)),
+         std::string(c.figure.published),
+         fmt::format("{:.4f}", c.correct_band->mean),
+         fmt::format("{:.4f} ± {:.4f}", c.explained_band->mean, 2 * c.explained_band->sigma),
+         {c.explains() ? "within two sigma" : "not within two sigma",
+          c.explains() ? report::Verdict::good : report::Verdict::bad}});
+  }
+  if (rows.empty()) return;
+  document_.heading(1, "What explains the figures that do not fit");
+  document_.paragraph(
+      "Three of the four reports on the second assignment behave as if trained with a wrong "
+      "gradient of the penalty, though all passed a gradient check: a check at lambda 0, or of "
+      "the loss instead of the update, cannot see it.");
+  document_.table({"report", "explanation", "figure", "published", "the course's method",
+                   "with the explanation, ± 2 sigma", "verdict"},
+                  std::move(rows), "Key figures and the explanations that have to meet them.");
+}
+
+void Writer::chapter(const Report& report) {
+  document_.heading(1, fmt::format("Report {}", report.number));
+  document_.paragraph(
+      fmt::format("{}. Explanation: {}.", report.title, explanation_of(report.number).what));
+  findings(report);
+  add_table(document_, of_report(all_, report.number),
+            fmt::format("Every figure of report {}'s trainings.", report.number));
+  trainings(report);
+  searches(report);
+  templates(report);
+  gradient_table(report);
+}
+
+// What the report states that does not fit together, found by reading or by lint.
+void Writer::findings(const Report& report) {
+  std::vector<std::string> items;
+  if (!report.remarks.empty()) items.emplace_back(report.remarks);
+  for (const Replicated* r : experiments(report.number)) {
+    const Training& t = r->experiment->training;
+    if (t.lr_min == t.lr_max || settings_.quick) continue;
+    const Index images = images_.of(r->correct->plan).train.size();
+    for (std::string& finding : optim::lint_cycles({.half_cycle = t.half_cycle,
+                                .steps = 2 * t.half_cycle * t.cycles,
+                                .steps_per_epoch = images / t.batch_size,
+                                .stated_cycles = t.stated_cycles})) {
+      if (std::find(items.begin(), items.end(), finding) == items.end()) {
+        items.push_back(std::move(finding));
+      }
+    }
+  }
+  if (!items.empty()) document_.list(std::move(items));
+}
+
+void Writer::trainings(const Report& report) {
+  for (const Replicated* r : experiments(report.number)) {
+    const Experiment& e = *r->experiment;
+    const bool curves = e.section == "one cycle" || e.section == "three cycles" ||
+                        e.section == "overfitting" || e.section == "final training" ||
+                        report.number == "001";
+    if (!curves) continue;
+    document_.picture(
+        draw_training(picture(file_name(e)), *r),
+        fmt::format("Report {}, {}, lambda {:g}.", report.number, e.section, e.lambda));
+  }
+}
+
+void Writer::searches(const Report& report) {
+  std::vector<Comparison> figures;
+  for (const Comparison& c : of_report(all_, report.number)) {
+    const bool validation =
+        c.figure.quantity == Quantity::validation || c.figure.quantity == Quantity::best_validation;
+    if (validation && c.figure.experiment->section.find("search") != std::string_view::npos) {
+      figures.push_back(c);
+    }
+  }
+  if (figures.empty()) return;
+  document_.picture(
+      draw_search(picture(fmt::format("{}-search", report.number)), figures),
+      fmt::format("Report {}: validation accuracy over lambda in all searches, with bands of three "
+                  "sigma.",
+                  report.number));
+}
+
+void Writer::templates(const Report& report) {
+  for (const Replicated* r : experiments(report.number)) {
+    const Experiment& e = *r->experiment;
+    if (e.training.hidden > 0) continue;
+    document_.picture(draw_templates(picture(file_name(e) + "-weights"), *r->correct),
+                      fmt::format("Report {}, {}, lambda {:g}: the weights of each class.",
+                                  report.number, e.section, e.lambda));
+  }
+}
+
+void Writer::gradient_table(const Report& report) {
+  const Dataset& images = images_.of(experiments(report.number)[0]->correct->plan);
+  for (const ReportCheck& check : check_reports(std::string(report.number), images)) {
+    std::vector<report::Row> rows;
+    for (const CheckFigure& f : check.figures) {
+      rows.push_back({f.what,
+                      fmt::format("{}{:.3e}", f.bound ? "< " : "", f.published),
+                      fmt::format("{:.3e}", f.ours),
+                      fmt::format("{:.1e}", f.exact),
+                      {f.same_order() ? "same order" : "differs",
+                       f.same_order() ? report::Verdict::good : report::Verdict::warn}});
+    }
+    document_.heading(2, fmt::format("Gradient check of report {}", report.number));
+    document_.paragraph(check.setting + ".");
+    document_.table({"figure", "published", "ours", "against exact derivatives", "verdict"},
+                    std::move(rows),
+                    fmt::format("The gradient table of report {}.", report.number));
+  }
+}
+
+// The images, and what the trained networks make of them.
+void Writer::images_chapter() {
+  const Replicated& last = replication_.experiments.back();
+  const Dataset& data = images_.of(last.correct->plan);
+  document_.heading(1, "The images, and where a network goes wrong");
+  document_.picture(report::labelled_images({.stem = picture("images")}, data.train, 60),
+                    "Training images with their classes.");
+  const Replicated* best = &replication_.experiments.front();
+  for (const Replicated& r : replication_.experiments) {
+    if (r.correct->test.accuracy > best->correct->test.accuracy) best = &r;
+  }
+  const Dataset& trained_on = images_.of(best->correct->plan);
+  const auto predict = [&](const TrainingRun& run) {
+    return Evaluator<float>(*run.network, images_.of(run.plan).standardizer).predict(data.test);
+  };
+  const Predictions predictions = predict(*best->correct);
+  const std::string which = fmt::format(
+      "the network of report {}, {}, lambda {:g} (test accuracy {:.4f})", best->experiment->report,
+      best->experiment->section, best->experiment->lambda, best->correct->test.accuracy);
+  document_.picture(report::confusion({.stem = picture("confusion")}, trained_on.test, predictions),
+                    fmt::format("Confusion matrix of {}.", which));
+  document_.picture(
+      report::surest_mistakes({.stem = picture("mistakes")}, trained_on.test, predictions, 40),
+      fmt::format("The surest mistakes of {}: true class, then predicted class with "
+                  "its probability.",
+                  which));
+  for (const Replicated* r : experiments("001")) {
+    if (r->experiment->lambda != 0.1) continue;
+    document_.picture(report::true_probabilities({.stem = picture("true-probabilities")}, data.test,
+                                                 predict(*r->correct)),
+                      "Assignment 1: the probability that one layer gives to the true class.");
+  }
+  document_.picture(
+      draw_gradient_errors(picture("gradient-errors"), trained_on),
+      "Relative errors of the entries of a two-layer network's gradient (20 inputs, 100 images, "
+      "lambda .01): what is left is the error of the differences, not of the gradient.");
+}
+
+void Writer::method_chapter() {
+  document_.heading(1, "Method and record");
+  document_.list(
+      {"Band: mean ± 3 sigma of trainings that differ in the seed alone (the committed table "
+       "bands.csv; reproduce --bands makes it again). Published figures had no part in it, nor "
+       "had this run's seed.",
+       "agrees: the published figure is inside the band of the course's method, to the digits "
+       "printed.",
+       "explained: it is not, but lies within two sigma of the mean with the report's explanation.",
+       "unexplained: neither.",
+       "Each training of a search has a seed of its own; equal trainings of several reports are "
+       "made once."});
+  std::vector<report::Row> options;
+  for (const auto& [name, value] : settings_.options) options.push_back({name, value});
+  document_.table({"option", "value"}, std::move(options), "The options of this run.");
+  const Dataset& data = images_.of(replication_.experiments.front().correct->plan);
+  std::vector<report::Row> files;
+  for (const auto& file : data.files) {
+    files.push_back({file.filename().string(), sha256_of_file(file)});
+  }
+  document_.paragraph(fmt::format("Images: {}. Matrix products: OpenBLAS, {} kernels.", data.source,
+                                  kernels::blas_core()));
+  if (!files.empty()) {
+    document_.table({"file", "SHA-256"}, std::move(files), "The image files.");
+  }
+}
+
+}  // namespace
+
+Tally write_report(const Replication& replication, const PlannedImages& images,
+                   const ReportSettings& settings) {
+  return Writer(replication, images, settings).write();
+}
+
+}  // namespace tapegrad::examples

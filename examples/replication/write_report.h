@@ -1,0 +1,24 @@
+// What a replication leaves behind: the document, tables, histories and pictures.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "examples/replication/tables.h"
+
+namespace tapegrad::examples {
+
+struct ReportSettings {
+  std::filesystem::path folder;
+  std::vector<std::pair<std::string, std::string>> options;  // of the program, for the record
+  bool quick = false;  // figures mean nothing: no bands, no verdicts
+};
+
+/// Writes folder/report.html and report.md, figures.csv and figures.json, histories/*.csv, and
+/// pictures/*.png, *.svg and *.gp. Returns the count of figures. Throws FileError.
+Tally write_report(const Replication& replication, const PlannedImages& images,
+                   const ReportSettings& settings);
+
+}  // namespace tapegrad::examples

@@ -1,0 +1,128 @@
+// Runs the experiments of the five published reports again and writes one document about them.
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <filesystem>
+
+#include "examples/replication/replication.h"
+#include "examples/replication/write_report.h"
+#include "examples/support/command_line.h"
+#include "examples/support/run_folder.h"
+#include "tensor/file.h"
+#include "tensor/kernels.h"
+#include "tensor/parallel.h"
+
+using namespace tapegrad;
+using namespace tapegrad::examples;
+
+namespace {
+
+// The seeds of the table of bands begin here, far from those that people choose: a replication
+// never meets the very numbers that its bands were made of.
+constexpr Index first_band_seed = 1001;
+
+struct Options {
+  std::string report = "all";
+  DatasetOptions data;
+  Index seed = 1;
+  Index jobs = processor_count();
+  bool quick = false;
+  std::string out = "runs/reproduce";
+  std::string bands;
+  Index seeds = 10;
+
+  ReplicationOptions replication(Index with_seed) const {
+    return {.experiments = experiments_of(report),
+            .seed = static_cast<std::uint64_t>(with_seed),
+            .jobs = jobs,
+            .quick = quick};
+  }
+};
+
+std::string effort_line(const Effort& effort) {
+  return fmt::format(
+      "{} trainings, {} steps in {:.0f} s; {:.3f} ms a step and thread, {:.0f} % of the time "
+      "measuring",
+      effort.trainings, effort.steps, effort.seconds,
+      1e3 * (effort.training_seconds - effort.evaluation_seconds) /
+          static_cast<double>(effort.steps),
+      100 * effort.evaluation_seconds / effort.training_seconds);
+}
+
+// "figure,method,seed ...": a line per figure and method, a column per seed; written after each.
+int write_bands(const Options& options) {
+  PlannedImages images(options.data, options.quick);
+  std::map<std::pair<std::string, std::string>, std::string> lines;
+  std::string header = "figure,method";
+  for (Index seed = first_band_seed; seed < first_band_seed + options.seeds; ++seed) {
+    const Replication all = replicate(options.replication(seed), images);
+    header += fmt::format(",seed {}", seed);
+    for (const Comparison& c : compare_all(all, Bands::parse(""))) {
+      lines[{c.figure.name(), "correct"}] += fmt::format(",{:.5g}", c.correct);
+      lines[{c.figure.name(), "explained"}] += fmt::format(",{:.5g}", c.explained);
+    }
+    std::string text = header + "\n";
+    for (const auto& [key, values] : lines) text += key.first + "," + key.second + values + "\n";
+    write_file(options.bands, text);
+    fmt::print("seed {}: {}\n", seed, effort_line(all.effort));
+    std::fflush(stdout);
+  }
+  return 0;
+}
+
+void print_tally(const Tally& t) {
+  fmt::print(
+      "our figures inside their band   {} of {}\n"
+      "published figures that agree    {} of {}\n"
+      "explained by the one change     {}\n"
+      "unexplained                     {}\n"
+      "key figures that it meets       {} of {}\n",
+      t.in_band, t.ours, t.agree, t.published, t.explained, t.unexplained, t.keys_met, t.keys);
+}
+
+int reproduce(const Options& options, const CommandLine& command_line) {
+  prepare_folder(options.out);
+  if (std::getenv("OPENBLAS_CORETYPE") != nullptr) {
+    fmt::print(stderr,
+               "note: OPENBLAS_CORETYPE holds OpenBLAS to its {} kernels; without it the best for "
+               "this processor are used\n",
+               kernels::blas_core());
+  }
+  PlannedImages images(options.data, options.quick);
+  const Replication all = replicate(options.replication(options.seed), images);
+  const Tally t = write_report(
+      all, images,
+      {.folder = options.out, .options = command_line.values(), .quick = options.quick});
+  fmt::print("{}\n", effort_line(all.effort));
+  if (!options.quick) print_tally(t);
+  fmt::print("report.html, report.md, figures.csv, figures.json, histories and pictures in {}\n",
+             options.out);
+  return t.in_band == t.ours ? 0 : 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CommandLine command_line(
+      "reproduce",
+      "Runs the experiments of five published student reports again and writes one document: "
+      "published figures beside ours, their bands of noise, and what explains those that do not "
+      "fit. Exit code 0 only if every figure of the course's method is inside its band.");
+  command_line.argument("report", options.report, false,
+                        "000, 001, 002, 003, 004, a section such as '000/one cycle', or all");
+  command_line
+      .text("--data", options.data.folder,
+            "Folder with the binary CIFAR-10 files; else $CIFAR10_DIR, else "
+            "./data/cifar-10-batches-bin, else synthetic images")
+      .count("--seed", options.seed, 0, 1'000'000'000, "Seed of weights and batches")
+      .count("--jobs", options.jobs, 1, 256, "Trainings at a time; the figures do not depend on it")
+      .flag("--quick", options.quick, "A few steps on a few synthetic images, to try things out")
+      .text("--out", options.out, "Folder for the document, its tables and pictures")
+      .text("--bands", options.bands,
+            "Instead, train with other seeds and write the table of bands to this file")
+      .count("--seeds", options.seeds, 5, 1000, "How many seeds that table has");
+  return command_line.run(argc, argv, [&] {
+    return options.bands.empty() ? reproduce(options, command_line) : write_bands(options);
+  });
+}
