@@ -7,21 +7,14 @@
 namespace tapegrad::nn {
 
 /// In training mode (the start), zero with probability p and x / (1 - p) otherwise, drawn anew at
-/// every recorded forward from a generator of its own; in evaluation mode the identity. Under
-/// NoGrad it drops what the next recorded forward is going to drop: looking changes nothing. See
+/// every forward from a generator of its own; in evaluation mode the identity. See
 /// tapegrad::dropout. Throws OptionError unless 0 <= p < 1, at the first forward.
 template <Scalar T>
 class Dropout final : public Module<T> {
  public:
   Dropout(double p, Rng& rng) : p_(p), rng_(rng.split()) {}
 
-  Var<T> forward(Var<T> x) override {
-    if (!training_) return x;
-    Rng next = rng_;
-    const Rng key = next.split();
-    if (x.tape().recording()) rng_ = next;
-    return dropout(x, p_, key);
-  }
+  Var<T> forward(Var<T> x) override { return training_ ? dropout(x, p_, rng_.split()) : x; }
   void set_training(bool on) override { training_ = on; }
 
  private:
