@@ -13,7 +13,7 @@ struct Augment {
   bool flip = false;    // mirrored left to right, with probability 1/2
   Index max_shift = 0;  // moved by up to so many rows and columns, uniformly; 0 to side - 1
 
-  bool any() const { return flip || max_shift > 0; }
+  bool any() const { return flip || max_shift != 0; }
 };
 
 /// What happens to one image: first mirrored, then moved down and to the right.
@@ -32,7 +32,8 @@ Move draw_move(const Augment& augment, Rng rng, std::uint64_t i);
 /// such pictures, or max_shift is outside 0 .. side - 1.
 Index augmented_side(const Augment& augment, Index features);
 
-/// `image` [3, side, side] moved; what comes in from outside is 0.
+/// `image` [3, side, side] moved; what comes in from outside is any byte, for clear_outside to
+/// clear. Both hold 3 side^2 bytes and do not overlap; |down|, |right| < side.
 void move_image(std::span<const std::uint8_t> image, const Move& move, Index side,
                 std::span<std::uint8_t> moved);
 

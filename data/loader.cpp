@@ -81,13 +81,12 @@ void Loader<T>::prepare_order() {
 }
 
 template <Real T>
-void Loader<T>::load(Index image, std::span<T> x) {
+void Loader<T>::load(Index image, Rng moves, std::span<T> x) {
   if (!augment_.any()) {
     standardizer_->apply(images_->image(image), x);
     return;
   }
-  const Move move =
-      draw_move(augment_, augment_stream(rng_, epoch()), static_cast<std::uint64_t>(image));
+  const Move move = draw_move(augment_, moves, static_cast<std::uint64_t>(image));
   move_image(images_->image(image), move, side_, moved_);
   standardizer_->apply<T>(moved_, x);
   clear_outside(move, side_, x);
@@ -100,13 +99,14 @@ Batch<T> Loader<T>::next() {
                                 image_order_.size(), images_->size()));
   }
   prepare_order();
+  const Rng moves = augment_stream(rng_, epoch());
   const Index begin = position_ % batches_per_epoch() * batch_size();
   for (Index i = 0; i < batch_size(); ++i) {
     const Index source = image_order_[static_cast<std::size_t>(begin + i)];
     if (i + 1 < batch_size()) {
       prefetch(images_->image(image_order_[static_cast<std::size_t>(begin + i + 1)]));
     }
-    load(source, row(x_.view(), i));
+    load(source, moves, row(x_.view(), i));
     y_[static_cast<std::size_t>(i)] = images_->labels[static_cast<std::size_t>(source)];
   }
   ++position_;

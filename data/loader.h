@@ -58,7 +58,7 @@ class Loader {
 
  private:
   void prepare_order();
-  void load(Index image, std::span<T> x);
+  void load(Index image, Rng moves, std::span<T> x);
 
   const ImageSet* images_;
   const Standardizer* standardizer_;

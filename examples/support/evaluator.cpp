@@ -1,15 +1,27 @@
 #include "examples/support/evaluator.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 
 #include "autograd/ops.h"
 #include "nn/metrics.h"
+#include "tensor/error.h"
 
 namespace tapegrad::examples {
 namespace {
 
 constexpr Index block_images = 1000;
+
+void require_labels(std::span<const std::int32_t> labels, Index classes) {
+  for (const std::int32_t label : labels) {
+    if (label < 0 || label >= classes) {
+      throw DataError(fmt::format("evaluator: label {} of an image, but the network has {} classes",
+                                  label, classes));
+    }
+  }
+}
 
 // Evaluation mode as long as it lives.
 template <Real T>
@@ -86,6 +98,7 @@ Predictions Evaluator<T>::predict(const data::ImageSet& images) {
   for_each_block(images, [&](Var<T> logits, const data::Batch<T>& batch) {
     const View<const T> p = softmax(logits).value();
     const Index classes = p.shape()[1];
+    require_labels(batch.y, classes);
     const T* row = p.data();
     for (const std::int32_t label : batch.y) {
       const T* likeliest = std::max_element(row, row + classes);
@@ -101,6 +114,10 @@ Predictions Evaluator<T>::predict(const data::ImageSet& images) {
 template <Real T>
 optim::Scores Evaluator<T>::ensemble(const nn::Snapshots<T>& snapshots,
                                      const data::ImageSet& images) {
+  data::require_images(images, "ensemble");
+  if (snapshots.size() == 0) {
+    throw OptionError("ensemble: there are no snapshots: add() some first");
+  }
   const KeepParameters<T> keep(network_.parameters());
   std::vector<double> sums;  // of probabilities, [images, classes]
   for (Index s = 0; s < snapshots.size(); ++s) {
@@ -113,6 +130,7 @@ optim::Scores Evaluator<T>::ensemble(const nn::Snapshots<T>& snapshots,
     });
   }
   const std::size_t classes = sums.size() / images.labels.size();
+  require_labels(images.labels, static_cast<Index>(classes));
   double loss = 0;
   Index correct = 0;
   for (std::size_t i = 0; i < images.labels.size(); ++i) {

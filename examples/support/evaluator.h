@@ -31,11 +31,13 @@ class Evaluator {
   /// The mean loss and the fraction of images classified right.
   optim::Scores operator()(const data::ImageSet& images);
 
-  /// The softmax of the logits, image by image.
+  /// The softmax of the logits, image by image. Throws DataError for a label that is no class.
   Predictions predict(const data::ImageSet& images);
 
   /// The average of the snapshots' softmax probabilities: its mean -ln at the labels, and the
-  /// fraction of images classified right. The parameters come back as they were.
+  /// fraction of images classified right. The parameters come back as they were, also when
+  /// something throws. Throws OptionError without snapshots, DataError without images or for a
+  /// label that is no class.
   optim::Scores ensemble(const nn::Snapshots<T>& snapshots, const data::ImageSet& images);
 
  private:
