@@ -14,8 +14,8 @@ namespace tapegrad::examples {
 /// What of a training a figure is.
 enum class Quantity { train, validation, best_validation, test, cost_rise };
 
-/// "train accuracy", "validation accuracy", "best validation accuracy", "test accuracy", "train
-/// cost, end minus start".
+/// "train accuracy", "validation accuracy", "best validation accuracy", "test accuracy", "rise of
+/// the train cost from cycle to cycle" (its value at the last cycle's end minus at the first's).
 const char* to_string(Quantity quantity);
 
 /// The course's method, or a report's explanation.
@@ -64,6 +64,10 @@ class Bands {
   std::map<std::pair<std::string, Method>, Band> bands_;
 };
 
+/// The noise of a published figure: over seeds, and for validation accuracies of searches also over
+/// the choice of validation images, (p (1 - p) / n)^(1/2), which reports do not state.
+double published_sigma(const Figure& figure, const Band& band);
+
 /// What a reader wants to know of one figure.
 struct Comparison {
   Figure figure;
@@ -75,7 +79,7 @@ struct Comparison {
   /// Our correct figure is inside its band; true without a band.
   bool in_band() const;
 
-  /// The published figure fits the course's method: inside its band, to the digits printed.
+  /// The published figure fits the course's method: within three sigma, to the digits printed.
   bool agrees() const;
 
   /// The published figure fits the explanation: within two sigma, to the digits printed.

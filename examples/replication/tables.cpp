@@ -8,8 +8,14 @@
 namespace tapegrad::examples {
 namespace {
 
-std::string band_text(const std::optional<Band>& band, double sigmas) {
-  return band ? fmt::format("{:.4f} ± {:.4f}", band->mean, sigmas * band->sigma) : "";
+std::string band_text(const std::optional<Band>& band, double width) {
+  return band ? fmt::format("{:.4f} ± {:.4f}", band->mean, width) : "";
+}
+
+double seeds_sigma(const std::optional<Band>& band) { return band ? band->sigma : 0; }
+
+double explained_sigma(const Comparison& c) {
+  return c.explained_band ? published_sigma(c.figure, *c.explained_band) : 0;
 }
 
 report::Verdict colour(const Comparison& c) {
@@ -113,9 +119,9 @@ void add_table(report::Document& document, const std::vector<Comparison>& figure
                     to_string(c.figure.quantity),
                     std::string(c.figure.published),
                     ours(c),
-                    band_text(c.correct_band, 3),
+                    band_text(c.correct_band, 3 * seeds_sigma(c.correct_band)),
                     fmt::format("{:.4f}", c.explained),
-                    band_text(c.explained_band, 2),
+                    band_text(c.explained_band, 2 * explained_sigma(c)),
                     {c.verdict(), colour(c)}});
   }
   document.table({"section", "lambda", "figure", "published", "ours", "band, mean ± 3 sigma",
