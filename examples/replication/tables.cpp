@@ -18,6 +18,12 @@ double explained_sigma(const Comparison& c) {
   return c.explained_band ? published_sigma(c.figure, *c.explained_band) : 0;
 }
 
+// In a column headed "accuracy".
+std::string short_name(Quantity quantity) {
+  const std::string name = to_string(quantity);
+  return name.substr(0, name.find(" accuracy"));
+}
+
 report::Verdict colour(const Comparison& c) {
   if (c.verdict().empty()) return report::Verdict::none;
   if (c.agrees()) return report::Verdict::good;
@@ -116,7 +122,7 @@ void add_table(report::Document& document, const std::vector<Comparison>& figure
     const Experiment& e = *c.figure.experiment;
     rows.push_back({std::string(e.section),
                     fmt::format("{:.4g}", e.lambda),
-                    to_string(c.figure.quantity),
+                    short_name(c.figure.quantity),
                     std::string(c.figure.published),
                     ours(c),
                     band_text(c.correct_band, 3 * seeds_sigma(c.correct_band)),
@@ -124,8 +130,8 @@ void add_table(report::Document& document, const std::vector<Comparison>& figure
                     band_text(c.explained_band, 2 * explained_sigma(c)),
                     {c.verdict(), colour(c)}});
   }
-  document.table({"section", "lambda", "figure", "published", "ours", "band, mean ± 3 sigma",
-                  "with the explanation", "its mean ± 2 sigma", "verdict"},
+  document.table({"section", "lambda", "accuracy", "published", "ours", "band, ± 3σ", "explained",
+                  "mean ± 2σ", "verdict"},
                  std::move(rows), caption);
 }
 

@@ -160,7 +160,9 @@ void Writer::chapter(const Report& report) {
       fmt::format("{}. Explanation: {}.", report.title, explanation_of(report.number).what));
   findings(report);
   add_table(document_, of_report(all_, report.number),
-            fmt::format("Every figure of report {}'s trainings.", report.number));
+            fmt::format("Every figure of report {}'s trainings: published; ours, by the course's "
+                        "method, in its band; ours with the explanation.",
+                        report.number));
   trainings(report);
   searches(report);
   templates(report);
