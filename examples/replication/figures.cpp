@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <limits>
+#include <tuple>
 
 #include "bands_csv.h"
 #include "tensor/error.h"
@@ -46,6 +47,20 @@ Band band(const std::vector<double>& values) {
   double squares = 0;
   for (const double x : values) squares += (x - mean) * (x - mean);
   return {mean, std::sqrt(squares / (n - 1)), std::ssize(values)};
+}
+
+// Figures that seeds move alike: the same quantity of trainings on as many images with as many
+// layers.
+using Kind = std::tuple<Method, Quantity, Split, bool>;
+
+std::map<std::string, Kind> kinds(Method method) {
+  std::map<std::string, Kind> all;
+  for (const Experiment& e : all_experiments()) {
+    for (const Figure& f : figures_of(e)) {
+      all[f.name()] = {method, f.quantity, e.training.split, e.training.hidden == 0};
+    }
+  }
+  return all;
 }
 
 // Whether a published figure is within so many sigma of a band, to the digits printed.
@@ -162,7 +177,24 @@ Bands Bands::parse(std::string_view csv) {
     for (std::size_t i = 2; i < fields.size(); ++i) values.push_back(number(fields[i], line));
     bands.bands_[{std::string(fields[0]), method(fields[1], line)}] = band(values);
   }
+  bands.pool();
   return bands;
+}
+
+void Bands::pool() {
+  for (const Method method : {Method::correct, Method::explained}) {
+    std::map<Kind, std::vector<Band*>> alike;
+    for (const auto& [name, kind] : kinds(method)) {
+      const auto found = bands_.find({name, method});
+      if (found != bands_.end()) alike[kind].push_back(&found->second);
+    }
+    for (const auto& [kind, group] : alike) {
+      double squares = 0;
+      for (const Band* b : group) squares += b->sigma * b->sigma;
+      const double pooled = std::sqrt(squares / static_cast<double>(group.size()));
+      for (Band* b : group) b->sigma = std::max(b->sigma, pooled);
+    }
+  }
 }
 
 std::optional<Band> Bands::find(const Figure& figure, Method method) const {

@@ -38,7 +38,9 @@ std::vector<Figure> figures_of(const Experiment& experiment);
 /// The figure's value in a training. NaN when it was not measured.
 double value_of(Quantity quantity, const TrainingRun& run);
 
-/// The noise of a figure over seeds: mean +/- 3 sigma is its band.
+/// The noise of a figure over seeds: mean +/- 3 sigma is its band. A standard deviation of a few
+/// seeds is itself so uncertain that one in twenty would be far too small; sigma is therefore the
+/// larger of the figure's own and the one pooled over all figures of its kind.
 struct Band {
   double mean = 0;
   double sigma = 0;
@@ -61,6 +63,8 @@ class Bands {
   std::optional<Band> find(const Figure& figure, Method method) const;
 
  private:
+  void pool();
+
   std::map<std::pair<std::string, Method>, Band> bands_;
 };
 

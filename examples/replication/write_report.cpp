@@ -291,8 +291,9 @@ void Writer::method_chapter() {
   document_.heading(1, "Method and record");
   document_.list(
       {"Band: mean ± 3 sigma of trainings that differ in the seed alone (the committed table "
-       "bands.csv; reproduce --bands makes it again). Published figures had no part in it, nor "
-       "had this run's seed.",
+       "bands.csv; reproduce --bands makes it again). Sigma is the larger of the figure's own and "
+       "the one pooled over figures of its kind. Published figures had no part in it, nor had "
+       "this run's seed.",
        "agrees: the published figure is within three sigma of the course's method, to the digits "
        "printed; explained: it is not, but within two sigma of the mean with the report's "
        "explanation; unexplained: neither.",
