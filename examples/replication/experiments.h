@@ -20,7 +20,8 @@ struct Training {
   double lr_min = 1e-5;
   double lr_max = 1e-1;
   Index batch_size = 100;
-  Index images = 0;         // the first so many; 0: all
+  Index images = 0;  // the first so many; 0: all
+  std::string_view loss = "softmax";
   Index stated_cycles = 0;  // what the report says, when that is something else
 };
 

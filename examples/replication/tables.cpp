@@ -18,12 +18,6 @@ double explained_sigma(const Comparison& c) {
   return c.explained_band ? published_sigma(c.figure, *c.explained_band) : 0;
 }
 
-// In a column headed "accuracy".
-std::string short_name(Quantity quantity) {
-  const std::string name = to_string(quantity);
-  return name.substr(0, name.find(" accuracy"));
-}
-
 report::Verdict colour(const Comparison& c) {
   if (c.verdict().empty()) return report::Verdict::none;
   if (c.agrees()) return report::Verdict::good;
@@ -37,6 +31,11 @@ report::Cell ours(const Comparison& c) {
 }
 
 }  // namespace
+
+std::string short_name(Quantity quantity) {
+  const std::string name = to_string(quantity);
+  return name.substr(0, name.find(" accuracy"));
+}
 
 std::vector<Comparison> compare_all(const Replication& replication, const Bands& bands) {
   std::vector<Comparison> all;

@@ -10,6 +10,9 @@
 
 namespace tapegrad::examples {
 
+/// The quantity in a column headed "accuracy": "train", "best validation".
+std::string short_name(Quantity quantity);
+
 /// All comparisons, in the order of the experiments.
 std::vector<Comparison> compare_all(const Replication& replication, const Bands& bands);
 

@@ -111,12 +111,13 @@ TrainingRun train(const TrainingPlan& plan, const Dataset& images,
     optim::Sgd<float> sgd(optim::decay_matrices(net.parameters(), decay(plan)), schedule(plan));
     data::Loader<float> batches(images.train, images.standardizer, plan.batch_size, rng.split(),
                                 plan.order);
+    const auto loss_of = nn::make_loss<float>(plan.loss);
     const auto loss = [&](Tape<float>& tape) {
       const auto [x, y] = batches.next();
-      return softmax_cross_entropy(net(tape.constant(x)), y);
+      return loss_of(net(tape.constant(x)), y);
     };
 
-    Evaluator<float> evaluate(net, images.standardizer);
+    Evaluator<float> evaluate(net, images.standardizer, loss_of);
     const auto timed = [&](const data::ImageSet& set) {
       return evaluation.time([&] { return evaluate(set); });
     };

@@ -34,9 +34,10 @@ struct TrainingPlan {
   Split split = Split::small;
   Index images = 0;  // train on the first so many; 0: all
   data::Scope scope = data::Scope::per_pixel;
-  Index hidden = 50;    // nodes; 0: one layer
-  double init_std = 0;  // of the first layer; 0: 1 / sqrt(inputs)
-  double lambda = 0;    // cost = loss + lambda * sum of squares of the matrices
+  Index hidden = 50;                  // nodes; 0: one layer
+  double init_std = 0;                // of the first layer; 0: 1 / sqrt(inputs)
+  std::string_view loss = "softmax";  // or "sigmoid", "hinge"
+  double lambda = 0;                  // cost = loss + lambda * sum of squares of the matrices
   PenaltyGradient penalty_gradient = PenaltyGradient::full;
   double lr_min = 1e-5;  // equal to lr_max: a constant rate
   double lr_max = 1e-1;
