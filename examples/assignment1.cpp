@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "data/ahead_loader.h"
 #include "data/cifar10.h"
 #include "examples/report/images.h"
 #include "examples/report/predictions.h"
@@ -71,8 +72,8 @@ FinalScores train(const Options& options, const Setting& setting, const Dataset&
   nn::Sequential<T> net;
   net.template add<nn::Linear<T>>(images.train.features, 10, rng, nn::normal(0.01));
 
-  data::Loader<T> batches(images.train, images.standardizer, options.batch_size, rng.split(),
-                          options.order(), options.augment);
+  data::AheadLoader<T> batches(images.train, images.standardizer, options.batch_size, rng.split(),
+                               options.order(), options.augment);
   const Index epoch = batches.batches_per_epoch();
   const auto groups = optim::decay_matrices(net.parameters(), 2 * setting.lambda);
   const optim::Schedule schedule = options.schedule(setting.lr, epoch);

@@ -6,6 +6,7 @@
 #include <functional>
 #include <vector>
 
+#include "data/ahead_loader.h"
 #include "examples/report/training_curves.h"
 #include "examples/support/evaluator.h"
 #include "examples/support/optimizer_options.h"
@@ -112,8 +113,8 @@ int train(const Options& options, const CommandLine& command_line) {
   }
   const auto groups = optim::decay_matrices(net.parameters(), 2 * options.lambda);
   const auto optimizer = options.optimizer.make<T>(groups, options.schedule.schedule());
-  data::Loader<T> batches(images.train, images.standardizer, options.batch_size, rng.split(),
-                          options.order(), options.augment);
+  data::AheadLoader<T> batches(images.train, images.standardizer, options.batch_size, rng.split(),
+                               options.order(), options.augment);
   const auto loss = [&](Tape<T>& tape) {
     const auto [x, y] = batches.next();
     return loss_of(net(tape.constant(x)), y);

@@ -1,0 +1,105 @@
+#include "data/ahead_loader.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "tensor/error.h"
+
+namespace tapegrad::data {
+
+template <Real T>
+AheadLoader<T>::AheadLoader(const ImageSet& images, const Standardizer& standardizer,
+                            Index batch_size, Rng rng, Order order, Augment augment)
+    : loaders_{Loader<T>(images, standardizer, batch_size, rng, order, augment),
+               Loader<T>(images, standardizer, batch_size, rng, order, augment)},
+      thread_([this] { work(); }) {}
+
+template <Real T>
+AheadLoader<T>::~AheadLoader() {
+  settle();
+  state_ = State::stopped;
+  state_.notify_one();
+}
+
+// The thread's life: gathers what is requested.
+template <Real T>
+void AheadLoader<T>::work() {
+  for (;;) {
+    const State state = state_;
+    if (state == State::stopped) return;
+    if (claim()) {
+      gather();
+    } else {
+      state_.wait(state);
+    }
+  }
+}
+
+// Whether the requested batch is now the caller's to gather.
+template <Real T>
+bool AheadLoader<T>::claim() {
+  State expected = State::requested;
+  return state_.compare_exchange_strong(expected, State::gathering);
+}
+
+template <Real T>
+void AheadLoader<T>::gather() {
+  try {
+    Loader<T>& loader = loaders_[static_cast<std::size_t>(position_ % 2)];
+    loader.seek(position_);
+    ready_ = loader.next();
+  } catch (...) {
+    error_ = std::current_exception();
+  }
+  state_ = State::ready;
+  state_.notify_one();
+}
+
+template <Real T>
+void AheadLoader<T>::request() {
+  state_ = State::requested;
+  state_.notify_one();
+}
+
+// Takes a request back, or waits for what is being gathered: afterwards the thread rests.
+template <Real T>
+void AheadLoader<T>::settle() {
+  if (claim()) {
+    state_ = State::ready;
+    return;
+  }
+  state_.wait(State::gathering);
+}
+
+template <Real T>
+Batch<T> AheadLoader<T>::next() {
+  if (claim()) {
+    gather();
+  } else {
+    state_.wait(State::gathering);
+  }
+  if (error_) {
+    const std::exception_ptr error = std::exchange(error_, nullptr);
+    request();
+    std::rethrow_exception(error);
+  }
+  const Batch<T> batch = ready_;
+  ++position_;
+  request();
+  return batch;
+}
+
+template <Real T>
+void AheadLoader<T>::seek(Index position) {
+  if (position < 0) throw DataError(fmt::format("loader: no batch {}", position));
+  settle();
+  position_ = position;
+  error_ = nullptr;
+  request();
+}
+
+template class AheadLoader<float>;
+template class AheadLoader<double>;
+
+}  // namespace tapegrad::data

@@ -1,0 +1,73 @@
+#include "data/ahead_loader.h"
+
+#include <algorithm>
+#include <chrono>
+#include <thread>
+
+#include "data/synthetic.h"
+#include "tensor/error.h"
+#include "tests/catch.h"
+
+using namespace tapegrad;
+using data::AheadLoader;
+using data::Loader;
+using data::Order;
+
+namespace {
+
+bool equal(const data::Batch<float>& a, const data::Batch<float>& b) {
+  return std::equal(a.x.begin(), a.x.end(), b.x.begin(), b.x.end()) &&
+         std::equal(a.y.begin(), a.y.end(), b.y.begin(), b.y.end());
+}
+
+}  // namespace
+
+TEST_CASE("ahead loader: hands out what the plain loader does, bit for bit") {
+  const data::ImageSet set = data::synthetic_images(50, 1);
+  const auto standardizer = data::Standardizer::fit(set);
+  for (const Order order : {Order::shuffled, Order::sequential}) {
+    const data::Augment augment{.flip = order == Order::shuffled, .max_shift = 2};
+    Loader<float> plain(set, standardizer, 12, Rng(3), order, augment);
+    AheadLoader<float> ahead(set, standardizer, 12, Rng(3), order, augment);
+    CHECK(ahead.batches_per_epoch() == 4);
+    CHECK(ahead.batch_size() == 12);
+    for (Index i = 0; i < 11; ++i) {
+      CHECK(ahead.position() == i);
+      const auto expected = plain.next();
+      CHECK(equal(ahead.next(), expected));
+    }
+    for (const Index position : {7, 0, 6, 7}) {
+      plain.seek(position);
+      ahead.seek(position);
+      for (Index i = 0; i < 3; ++i) {
+        const auto expected = plain.next();
+        CHECK(equal(ahead.next(), expected));
+      }
+    }
+  }
+}
+
+TEST_CASE("ahead loader: a batch stays as it is until the next one is asked for") {
+  const data::ImageSet set = data::synthetic_images(400, 1);
+  const auto standardizer = data::Standardizer::fit(set);
+  AheadLoader<float> ahead(set, standardizer, 100, Rng(3));
+  for (Index i = 0; i < 20; ++i) {
+    const auto batch = ahead.next();
+    const Tensor<float> copy(batch.x);
+    // Long enough for the other thread to have gathered the following batch.
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    CHECK(std::equal(copy.begin(), copy.end(), batch.x.begin()));
+  }
+}
+
+TEST_CASE("ahead loader: refuses what the plain loader refuses, and can go on") {
+  const data::ImageSet set = data::synthetic_images(50, 1);
+  const auto standardizer = data::Standardizer::fit(set);
+  CHECK_THROWS_AS(AheadLoader<float>(set, standardizer, 51, Rng(1)), DataError);
+  AheadLoader<float> ahead(set, standardizer, 10, Rng(1));
+  ahead.next();
+  CHECK_THROWS_AS(ahead.seek(-1), DataError);
+  CHECK(ahead.position() == 1);
+  CHECK(ahead.next().y.size() == 10);
+  CHECK(ahead.position() == 2);
+}
