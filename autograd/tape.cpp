@@ -125,6 +125,7 @@ Recording<T> Tape<T>::record(const char* op, const Shape& shape, std::span<const
   }
   node->needs_grad = needs_grad;
   node->value = new_numbers(shape.size());
+  if (observer_ != nullptr) observer_->forward_begins(*node);
   return Recording<T>(node);
 }
 
@@ -188,11 +189,19 @@ void Tape<T>::run_backward(Var<T> loss, bool accumulating) {
   backward_done_ = true;
   start_gradients(accumulating);
   kernels::fill<T>(T(1), loss.grad());
-  // Every op stands behind its operands, so when a node is reached its gradient is complete.
-  for (Node<T>* node = last_; node != nullptr; node = node->previous) {
-    if (node->touched && node->vjp != nullptr) node->vjp(*node);
-  }
+  walk_back();
   finish_gradients();
+}
+
+// Every op stands behind its operands, so when a node is reached its gradient is complete.
+template <Scalar T>
+void Tape<T>::walk_back() {
+  for (Node<T>* node = last_; node != nullptr; node = node->previous) {
+    if (!node->touched || node->vjp == nullptr) continue;
+    if (observer_ != nullptr) observer_->backward_begins(*node);
+    node->vjp(*node);
+    if (observer_ != nullptr) observer_->backward_ends(*node);
+  }
 }
 
 template <Scalar T>

@@ -57,6 +57,23 @@ struct Node {
   Node* const* operands() const { return reinterpret_cast<Node* const*>(this + 1); }
 };
 
+/// Watches a tape at work, for profiles and for finding where numbers stop being finite. A node
+/// that is watched belongs to the tape and may be read while the call lasts.
+template <Scalar T>
+class TapeObserver {
+ public:
+  virtual ~TapeObserver() = default;
+
+  /// An op is about to compute its value.
+  virtual void forward_begins(const Node<T>& node) { static_cast<void>(node); }
+  /// It has computed it. Constants, variables and parameters are not announced.
+  virtual void forward_ends(const Node<T>& node) { static_cast<void>(node); }
+  /// The node's gradient is complete; its vjp is about to run.
+  virtual void backward_begins(const Node<T>& node) { static_cast<void>(node); }
+  /// The vjp has added its share to the operands' gradients.
+  virtual void backward_ends(const Node<T>& node) { static_cast<void>(node); }
+};
+
 /// A value on a tape: one pointer, copied freely, valid until its tape ends.
 template <Scalar T>
 class Var {
@@ -106,18 +123,23 @@ class [[nodiscard]] Recording {
         (*static_cast<const F*>(node.closure))(View<const T>(node.gradient, node.shape));
       };
     }
-    return Var<T>(node_);
+    return finish();
   }
 
   /// The value alone: nothing flows back through this op.
   Var<T> constant() {
     node_->needs_grad = false;
-    return Var<T>(node_);
+    return finish();
   }
 
  private:
   friend class Tape<T>;
   explicit Recording(Node<T>* node) : node_(node) {}
+
+  Var<T> finish() {
+    if (node_->tape->observer_ != nullptr) node_->tape->observer_->forward_ends(*node_);
+    return Var<T>(node_);
+  }
 
   Node<T>* node_;
 };
@@ -190,6 +212,10 @@ class Tape {
 
   Arena& arena() const { return *arena_; }
 
+  /// Announces every op from now on to `observer`, which must stay until the tape ends; null: to
+  /// nobody.
+  void observe(TapeObserver<T>* observer) { observer_ = observer; }
+
   /// Whether derivatives are recorded: false for NoGrad.
   bool recording() const { return recording_; }
 
@@ -198,6 +224,7 @@ class Tape {
 
  private:
   friend class Var<T>;
+  friend class Recording<T>;
 
   Node<T>* new_node(const char* op, const Shape& shape, std::size_t operand_count);
   Node<T>* new_leaf(const char* op, View<const T> value, Parameter<T>* parameter);
@@ -224,6 +251,7 @@ class Tape {
   void run_backward(Var<T> loss, bool accumulating);
   void require_backward_allowed(Var<T> loss) const;
   void start_gradients(bool accumulating);
+  void walk_back();
   void finish_gradients();
   void require_innermost(const char* op) const {
     if (arena_->innermost() != this) reject_not_innermost(op);
@@ -236,6 +264,7 @@ class Tape {
   Arena::Mark start_;
   Node<T>* last_ = nullptr;
   Node<T>* leaves_ = nullptr;
+  TapeObserver<T>* observer_ = nullptr;
   bool recording_;
   bool backward_done_ = false;
 };

@@ -2,10 +2,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <functional>
 #include <vector>
 
+#include "autograd/profile.h"
 #include "data/ahead_loader.h"
 #include "examples/report/training_curves.h"
 #include "examples/support/evaluator.h"
@@ -37,6 +39,7 @@ struct Options : TrainingOptions {
   Index measure_per_cycle = 10;
   bool ensemble = false;
   bool range_test = false;
+  bool profile = false;
 
   void check() const {
     TrainingOptions::check();
@@ -143,7 +146,11 @@ int train(const Options& options, const CommandLine& command_line) {
            },
        .on_measure = print_unless(options.quiet),
        .progress = !options.quiet});
+  Profile<T> profile;
+  if (options.profile) trainer.observe(&profile);
+  const auto start = std::chrono::steady_clock::now();
   trainer.run(options.steps(epoch));
+  const std::chrono::duration<double> training = std::chrono::steady_clock::now() - start;
 
   const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
   const FinalScores scores = final_scores(kept, evaluate(images.test));
@@ -159,6 +166,10 @@ int train(const Options& options, const CommandLine& command_line) {
     const optim::Scores together = evaluate.ensemble(snapshots, images.test);
     fmt::print("{:<12}{:>9}{:>9.4f}{:>10.4f}   on test, {} cycle ends averaged\n", "ensemble", "",
                together.loss, together.accuracy, snapshots.size());
+  }
+  if (options.profile) {
+    const Index steps = trainer.history().back().step;
+    fmt::print("\n{}", to_string(profile, steps, training.count() - evaluate.seconds()));
   }
   fmt::print("\n{}\n", run.closing_line());
   return 0;
@@ -185,6 +196,7 @@ int main(int argc, char** argv) {
              "Measurements per (first) cycle; 0: only the first and the last")
       .flag("--ensemble", options.ensemble,
             "Also test the average of the networks at the ends of the cycles")
+      .flag("--profile", options.profile, "Also print where the time of the steps went")
       .flag("--range-test", options.range_test,
             "Instead of training, raise the learning rate from 1e-5 to 1 over one cycle's steps "
             "and say between which rates to cycle");

@@ -89,6 +89,7 @@ double Trainer<T>::step() {
   double loss = 0;
   {
     Tape<T> tape;
+    tape.observe(observer_);
     const Var<T> recorded = loss_(tape);
     loss = static_cast<double>(recorded.item());
     require_finite(loss, optimizer_);

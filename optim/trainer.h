@@ -55,6 +55,9 @@ class Trainer {
   /// measured, and GradError when the loss is not finite, naming the step and the learning rate.
   void run(Index steps);
 
+  /// Announces every op of the training steps to `observer`, which must stay; null: to nobody.
+  void observe(TapeObserver<T>* observer) { observer_ = observer; }
+
   /// Ends run() after the update being made; for callbacks.
   void stop() { stopped_ = true; }
 
@@ -76,6 +79,7 @@ class Trainer {
   std::vector<Measurement> history_;
   std::size_t best_ = 0;         // place in history_
   std::vector<Tensor<T>> kept_;  // the parameters' values there, for keep_best
+  TapeObserver<T>* observer_ = nullptr;
   bool stopped_ = false;
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 
 #include "autograd/ops.h"
@@ -69,6 +70,7 @@ Evaluator<T>::Evaluator(nn::Module<T>& network, const data::Standardizer& standa
 template <Real T>
 template <class F>
 void Evaluator<T>::for_each_block(const data::ImageSet& images, F f) {
+  const auto start = std::chrono::steady_clock::now();
   const EvaluationMode<T> evaluation(network_);
   for (Index begin = 0; begin < images.size(); begin += block_images) {
     const Index n = std::min(block_images, images.size() - begin);
@@ -77,6 +79,7 @@ void Evaluator<T>::for_each_block(const data::ImageSet& images, F f) {
     NoGrad<T> tape;
     f(network_(tape.constant(batch.x)), batch);
   }
+  seconds_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 template <Real T>

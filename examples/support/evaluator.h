@@ -31,6 +31,9 @@ class Evaluator {
   /// The mean loss and the fraction of images classified right.
   optim::Scores operator()(const data::ImageSet& images);
 
+  /// How long the calls of this object took, all together.
+  double seconds() const { return seconds_; }
+
   /// The softmax of the logits, image by image. Throws DataError for a label that is no class.
   Predictions predict(const data::ImageSet& images);
 
@@ -49,6 +52,7 @@ class Evaluator {
   const data::Standardizer& standardizer_;
   nn::Loss<T> loss_;
   Tensor<T> block_;
+  double seconds_ = 0;
 };
 
 }  // namespace tapegrad::examples

@@ -15,24 +15,6 @@
 namespace tapegrad::examples {
 namespace {
 
-// Adds up the wall time that calls of a function take.
-class Stopwatch {
- public:
-  template <class F>
-  auto time(F f) {
-    const auto start = Clock::now();
-    auto result = f();
-    seconds_ += std::chrono::duration<double>(Clock::now() - start).count();
-    return result;
-  }
-
-  double seconds() const { return seconds_; }
-
- private:
-  using Clock = std::chrono::steady_clock;
-  double seconds_ = 0;
-};
-
 double decay(const TrainingPlan& plan) {
   switch (plan.penalty_gradient) {
     case PenaltyGradient::full:
@@ -100,50 +82,43 @@ const Dataset& PlannedImages::of(const TrainingPlan& plan) const { return sets_.
 
 TrainingRun train(const TrainingPlan& plan, const Dataset& images,
                   const std::function<void()>& on_step) {
-  Stopwatch all;
-  Stopwatch evaluation;
+  const auto start = std::chrono::steady_clock::now();
   TrainingRun run;
   run.plan = plan;
-  all.time([&] {
-    Rng rng(plan.seed);
-    run.network = make_network(plan, images.train.features, rng);
-    nn::Sequential<float>& net = *run.network;
-    optim::Sgd<float> sgd(optim::decay_matrices(net.parameters(), decay(plan)), schedule(plan));
-    data::Loader<float> batches(images.train, images.standardizer, plan.batch_size, rng.split(),
-                                plan.order);
-    const auto loss_of = nn::make_loss<float>(plan.loss);
-    const auto loss = [&](Tape<float>& tape) {
-      const auto [x, y] = batches.next();
-      return loss_of(net(tape.constant(x)), y);
-    };
+  Rng rng(plan.seed);
+  run.network = make_network(plan, images.train.features, rng);
+  nn::Sequential<float>& net = *run.network;
+  optim::Sgd<float> sgd(optim::decay_matrices(net.parameters(), decay(plan)), schedule(plan));
+  data::Loader<float> batches(images.train, images.standardizer, plan.batch_size, rng.split(),
+                              plan.order);
+  const auto loss_of = nn::make_loss<float>(plan.loss);
+  const auto loss = [&](Tape<float>& tape) {
+    const auto [x, y] = batches.next();
+    return loss_of(net(tape.constant(x)), y);
+  };
 
-    Evaluator<float> evaluate(net, images.standardizer, loss_of);
-    const auto timed = [&](const data::ImageSet& set) {
-      return evaluation.time([&] { return evaluate(set); });
-    };
-    const auto in_cost = optim::decay_matrices(net.parameters(), 2 * plan.lambda);
-    optim::Trainer<float> trainer(
-        sgd, loss,
-        {.measure_when = optim::per_cycle(plan.measurements, plan.steps),
-         .steps_per_epoch = batches.batches_per_epoch(),
-         .measure_train = plan.measure_train ? [&] { return timed(images.train); }
-                                             : std::function<optim::Scores()>(),
-         .measure_validation = [&] { return timed(images.validation); },
-         .penalty = [&] { return optim::penalty(in_cost); },
-         .on_step =
-             [&](Index, double) {
-               if (on_step) on_step();
-             },
-         .progress = false});
-    trainer.run(plan.steps);
-    run.history = trainer.history();
-    run.train = run.history.back().train;
-    if (plan.train_at_end && !plan.measure_train) run.train = timed(images.train);
-    if (plan.test_at_end) run.test = timed(images.test);
-    return true;
-  });
-  run.seconds = all.seconds();
-  run.evaluation_seconds = evaluation.seconds();
+  Evaluator<float> evaluate(net, images.standardizer, loss_of);
+  const auto in_cost = optim::decay_matrices(net.parameters(), 2 * plan.lambda);
+  optim::Trainer<float> trainer(
+      sgd, loss,
+      {.measure_when = optim::per_cycle(plan.measurements, plan.steps),
+       .steps_per_epoch = batches.batches_per_epoch(),
+       .measure_train = plan.measure_train ? [&] { return evaluate(images.train); }
+                                           : std::function<optim::Scores()>(),
+       .measure_validation = [&] { return evaluate(images.validation); },
+       .penalty = [&] { return optim::penalty(in_cost); },
+       .on_step =
+           [&](Index, double) {
+             if (on_step) on_step();
+           },
+       .progress = false});
+  trainer.run(plan.steps);
+  run.history = trainer.history();
+  run.train = run.history.back().train;
+  if (plan.train_at_end && !plan.measure_train) run.train = evaluate(images.train);
+  if (plan.test_at_end) run.test = evaluate(images.test);
+  run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  run.evaluation_seconds = evaluate.seconds();
   return run;
 }
 
