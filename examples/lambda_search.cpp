@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 
+#include "examples/report/charts.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
 #include "examples/support/training_run.h"
@@ -169,11 +170,53 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
   return rows;
 }
 
+// Both searches over lambda, with their standard errors.
+void draw(const std::filesystem::path& folder, const std::vector<optim::SearchRow>& coarse,
+          const std::vector<optim::SearchRow>& fine) {
+  const auto series = [](const char* name, const std::vector<optim::SearchRow>& rows) {
+    report::Series s{.name = name, .x = {}, .y = {}, .error = {}, .joined = false};
+    for (const optim::SearchRow& row : rows) {
+      s.x.push_back(row.values[0]);
+      s.y.push_back(row.mean);
+      s.error.push_back(row.standard_error);
+    }
+    return s;
+  };
+  report::Panel panel{.y_label = "validation accuracy", .series = {series("coarse", coarse)}};
+  if (!fine.empty()) panel.series.push_back(series("fine", fine));
+  report::curves({.stem = folder / "search", .alt = "Validation accuracy over lambda"},
+                 {.label = "lambda", .log = true}, {&panel, 1});
+}
+
+// Trains with the chosen lambda on as many images as possible, and tests once.
+void train_best(const Options& options, double lambda, std::optional<Dataset> images,
+                const CommandLine& command_line) {
+  Run folder("lambda_search", options.out);
+  DatasetOptions all = options.data;
+  if (all.train_batches == 5 && all.validation == 0) {
+    all.validation = 1000;
+    images.reset();
+    images.emplace(load_dataset(all));
+  }
+  TrainingPlan plan =
+      options.plan(*images, lambda, options.final_cycles, static_cast<std::uint64_t>(options.seed));
+  plan.measurements = 9 * options.final_cycles;
+  plan.train_at_end = true;
+  plan.test_at_end = true;
+  const TrainingRun run = train(plan, *images);
+  FinalScores scores = final_scores(run.history.back(), run.test);
+  scores.train = run.train;
+  folder.save(run.history, scores, run.network->parameters(), *images, command_line);
+  fmt::print("\nfinal training, lambda {:.4g}, {} images, {} cycles\n{}\n{}\n", lambda,
+             images->train.size(), options.final_cycles, to_string(scores), folder.closing_line());
+}
+
 int run(const Options& options, const CommandLine& command_line) {
   if (options.low > options.high) throw UsageError("--low is above --high");
-  Run folder("lambda_search", options.out);
+  prepare_folder(options.out);
   std::optional<Dataset> images(load_dataset(options.data));
   if (!options.quiet) fmt::print("{}\n", images->source);
+  print_data_lint(*images, options.data);
   if (options.batch_size > images->train.size()) {
     throw UsageError(fmt::format("--batch-size {} with {} training images", options.batch_size,
                                  images->train.size()));
@@ -184,34 +227,20 @@ int run(const Options& options, const CommandLine& command_line) {
   const auto settings = options.sampling == "grid"
                             ? optim::grid({&axis, 1}, options.points)
                             : optim::sample({&axis, 1}, options.points, seed);
-  auto rows = search_stage(options, *images, "coarse", axis, settings, options.cycles);
+  const auto coarse = search_stage(options, *images, "coarse", axis, settings, options.cycles);
+  std::vector<optim::SearchRow> fine;
   if (options.fine_points > 0) {
-    const auto fine = optim::around({&axis, 1}, rows.front().values, options.fine_width);
-    rows = search_stage(options, *images, "fine", fine[0],
-                        optim::sample(fine, options.fine_points, seed + 1), options.fine_cycles);
+    const auto narrow = optim::around({&axis, 1}, coarse.front().values, options.fine_width);
+    fine = search_stage(options, *images, "fine", narrow[0],
+                        optim::sample(narrow, options.fine_points, seed + 1), options.fine_cycles);
   }
-  const double best = rows.front().values[0];
-  if (options.final_cycles > 0) {
-    // As many images as possible to train on, now that the choice is made.
-    DatasetOptions all = options.data;
-    if (all.train_batches == 5 && all.validation == 0) all.validation = 1000;
-    images.emplace(load_dataset(all));
-    TrainingPlan plan = options.plan(*images, best, options.final_cycles, seed);
-    plan.measurements = 9 * options.final_cycles;
-    plan.train_at_end = true;
-    plan.test_at_end = true;
-    const TrainingRun run = train(plan, *images);
-    FinalScores scores = final_scores(run.history.back(), run.test);
-    scores.train = run.train;
-    folder.save(run.history, scores, run.network->parameters(), *images, command_line);
-    fmt::print("\nfinal training, lambda {:.4g}, {} images, {} cycles\n{}\n{}\n", best,
-               images->train.size(), options.final_cycles, to_string(scores),
-               folder.closing_line());
-  } else {
-    fmt::print("\nbest lambda {:.4g}; tables in {}\n", best, options.out);
-  }
-  for (const char* stage : {"coarse.journal", "fine.journal"}) {
-    std::filesystem::remove(std::filesystem::path(options.out) / stage);
+  draw(options.out, coarse, fine);
+  const double best = (fine.empty() ? coarse : fine).front().values[0];
+  fmt::print("\nbest lambda {:.4g}; coarse.csv{} and search.png, .svg, .gp in {}\n", best,
+             fine.empty() ? "" : ", fine.csv", options.out);
+  if (options.final_cycles > 0) train_best(options, best, std::move(images), command_line);
+  for (const char* journal : {"coarse.journal", "fine.journal"}) {
+    std::filesystem::remove(std::filesystem::path(options.out) / journal);
   }
   return 0;
 }
