@@ -29,7 +29,7 @@ struct Options {
   bool quick = false;
   std::string out = "runs/reproduce";
   std::string bands;
-  Index seeds = 10;
+  Index seeds = 8;
 
   ReplicationOptions replication(Index with_seed) const {
     return {.experiments = experiments_of(report),
