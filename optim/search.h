@@ -39,7 +39,7 @@ std::vector<Axis> around(std::span<const Axis> axes, const Setting& center, doub
 /// settings of a repetition, so that settings are compared on equal terms.
 struct Trial {
   Index setting = 0;  // its place in the list
-  Setting values;
+  Setting values = {};
   Index repetition = 0;
   std::uint64_t seed = 0;
   Index budget = 1;  // how long to train, in the caller's unit (cycles, epochs)
@@ -66,9 +66,9 @@ struct SearchOptions {
 /// What came of one setting.
 struct SearchRow {
   Index setting = 0;
-  Setting values;
-  Index budget = 0;            // of the last round it took part in
-  std::vector<double> scores;  // of that round, by repetition
+  Setting values = {};
+  Index budget = 0;                 // of the last round it took part in
+  std::vector<double> scores = {};  // of that round, by repetition
   double mean = 0;
   double standard_error = 0;  // over repetitions; for one, (p (1 - p) / validation images)^(1/2)
   bool tied = false;          // not worse than the best by two standard errors of the difference

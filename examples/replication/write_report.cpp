@@ -78,6 +78,7 @@ class Writer {
   void gradient_table(const Report& report);
   void findings(const Report& report);
   void trainings(const Report& report);
+  std::vector<Comparison> search_figures(const Report& report) const;
   void searches(const Report& report);
   void templates(const Report& report);
   void probabilities(const Report& report);
@@ -209,7 +210,8 @@ void Writer::trainings(const Report& report) {
   }
 }
 
-void Writer::searches(const Report& report) {
+// The validation accuracies of a report's searches.
+std::vector<Comparison> Writer::search_figures(const Report& report) const {
   std::vector<Comparison> figures;
   for (const Comparison& c : of_report(all_, report.number)) {
     const bool validation =
@@ -218,12 +220,27 @@ void Writer::searches(const Report& report) {
       figures.push_back(c);
     }
   }
+  return figures;
+}
+
+void Writer::searches(const Report& report) {
+  const std::vector<Comparison> figures = search_figures(report);
   if (figures.empty()) return;
   document_.picture(
       draw_search(picture(fmt::format("{}-search", report.number)), figures),
       fmt::format("Report {}: validation accuracy over lambda in all searches, with bands of three "
                   "sigma.",
                   report.number));
+  std::vector<optim::SearchRow> rows;
+  for (const Comparison& c : figures) {
+    if (!c.explained_band) return;
+    rows.push_back({.values = {c.figure.experiment->lambda},
+                    .mean = c.explained,
+                    .standard_error = published_sigma(c.figure, *c.explained_band)});
+  }
+  for (const std::string& finding : optim::lint_search({"lambda", 1e-5, 1e-1}, rows)) {
+    document_.paragraph("With the explanation the search itself gives a warning: " + finding + ".");
+  }
 }
 
 void Writer::templates(const Report& report) {
