@@ -7,17 +7,16 @@
 #include <limits>
 
 #include "tensor/error.h"
-#include "tensor/kernels.h"
+#include "tensor/products.h"
 #include "tensor/tensor.h"
 
 namespace tapegrad::kernels {
 namespace {
 
-// One thread unless the program or OpenBLAS's own variable asks for more: many small products side
-// by side are faster on one thread each, and bits then do not depend on the number of cores.
+// On more threads OpenBLAS adds up in another order; ours share its pieces instead.
 void start_with_one_thread() {
   static const bool done = [] {
-    if (std::getenv("OPENBLAS_NUM_THREADS") == nullptr) openblas_set_num_threads(1);
+    openblas_set_num_threads(1);
     return true;
   }();
   static_cast<void>(done);
@@ -34,14 +33,27 @@ int blas_int(Index n) {
 CBLAS_TRANSPOSE flag(Op op) { return op == Op::transpose ? CblasTrans : CblasNoTrans; }
 
 void blas_gemm(Op op_a, Op op_b, int m, int n, int k, const float* a, int lda, const float* b,
-               int ldb, float beta, float* c) {
-  cblas_sgemm(CblasRowMajor, flag(op_a), flag(op_b), m, n, k, 1.0F, a, lda, b, ldb, beta, c, n);
+               int ldb, float beta, float* c, int ldc) {
+  cblas_sgemm(CblasRowMajor, flag(op_a), flag(op_b), m, n, k, 1.0F, a, lda, b, ldb, beta, c, ldc);
 }
 
 void blas_gemm(Op op_a, Op op_b, int m, int n, int k, const double* a, int lda, const double* b,
-               int ldb, double beta, double* c) {
-  cblas_dgemm(CblasRowMajor, flag(op_a), flag(op_b), m, n, k, 1.0, a, lda, b, ldb, beta, c, n);
+               int ldb, double beta, double* c, int ldc) {
+  cblas_dgemm(CblasRowMajor, flag(op_a), flag(op_b), m, n, k, 1.0, a, lda, b, ldb, beta, c, ldc);
 }
+
+// How many rows and columns of the result one call computes. Pieces for several threads have to be
+// there on one thread too, for the bits; these cost about 2 % then, since OpenBLAS rearranges the
+// operand that all pieces need once for each.
+struct Pieces {
+  Pieces(Index m, Index n, Index k) : rows(m), columns(n) {
+    constexpr Index half_a_millisecond = Index{1} << 26;  // of multiplications; at most, in float
+    if (m * n * k < half_a_millisecond) return;
+    (m <= 512 ? columns : rows) = m <= 512 ? 512 : 1024;
+  }
+  Index rows;
+  Index columns;
+};
 
 template <Real T>
 void real_gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out) {
@@ -50,10 +62,26 @@ void real_gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out
     if (out.fresh) std::fill(out.to.begin(), out.to.end(), T(0));
     return;
   }
+  if constexpr (std::same_as<T, float>) {
+    if (compute_own_product(op_a, op_b, a, b, out)) return;
+  }
   start_with_one_thread();
-  blas_gemm(op_a, op_b, blas_int(out.to.shape()[0]), blas_int(out.to.shape()[1]), blas_int(k),
-            a.data(), blas_int(a.shape()[1]), b.data(), blas_int(b.shape()[1]),
-            out.fresh ? T(0) : T(1), out.to.data());
+  const int m = blas_int(out.to.shape()[0]);
+  const int n = blas_int(out.to.shape()[1]);
+  const int lda = blas_int(a.shape()[1]);
+  const int ldb = blas_int(b.shape()[1]);
+  const T beta = out.fresh ? T(0) : T(1);
+  const auto compute = [&, k = blas_int(k)](Index i, Index i_end, Index j, Index j_end) {
+    blas_gemm(op_a, op_b, static_cast<int>(i_end - i), static_cast<int>(j_end - j), k,
+              a.data() + (op_a == Op::none ? i * lda : i), lda,
+              b.data() + (op_b == Op::none ? j : j * ldb), ldb, beta, out.to.data() + i * n + j, n);
+  };
+  const Pieces pieces(m, n, k);
+  if (pieces.columns < n) {
+    for_each_piece(n, pieces.columns, [&](Index j, Index end) { compute(0, m, j, end); });
+  } else {
+    for_each_piece(m, pieces.rows, [&](Index i, Index end) { compute(i, end, 0, n); });
+  }
 }
 
 // The values, or the tangents, of a view of Duals.
@@ -97,11 +125,20 @@ template void gemm(Op, Op, View<const float>, View<const float>, Target<float>);
 template void gemm(Op, Op, View<const double>, View<const double>, Target<double>);
 template void gemm(Op, Op, View<const Dual>, View<const Dual>, Target<Dual>);
 
-void set_blas_threads(int count) {
-  start_with_one_thread();
-  openblas_set_num_threads(std::max(count, 1));
+const char* blas_core() { return openblas_get_corename(); }
+
+std::string build_info() {
+  // "OpenBLAS 0.3.21 NO_LAPACKE ...": the first two words
+  const std::string_view config = openblas_get_config();
+  const std::string_view version = config.substr(0, config.find(' ', config.find(' ') + 1));
+  return fmt::format("loops {}, {}, {} {}, {} thread{}", loops<float>().instruction_set,
+                     product_loops() == nullptr ? "all products by OpenBLAS" : "own products",
+                     version, blas_core(), threads(), threads() == 1 ? "" : "s");
 }
 
-const char* blas_core() { return openblas_get_corename(); }
+std::string blas_warning() {
+  return blas_warning(std::getenv("OPENBLAS_CORETYPE"), blas_core(),
+                      loops<float>().instruction_set);
+}
 
 }  // namespace tapegrad::kernels

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "tensor/products.h"
+
 namespace tapegrad::kernels {
 namespace {
 
@@ -39,6 +41,14 @@ const TrainingLoops<T>& best_training_loops() {
   if (best_instruction_set() == InstructionSet::v3) return v3::training_loops<T>();
 #endif
   return baseline::training_loops<T>();
+}
+
+const ProductLoops* best_product_loops() {
+#ifdef TAPEGRAD_MULTIVERSION
+  if (best_instruction_set() == InstructionSet::v4) return v4::product_loops();
+  if (best_instruction_set() == InstructionSet::v3) return v3::product_loops();
+#endif
+  return baseline::product_loops();
 }
 
 // The steps by which an index of `from`, broadcast to `to`, moves along each axis of `to`: 0 where
@@ -99,6 +109,11 @@ const Loops<T>& choose_loops() {
 template <Real T>
 const TrainingLoops<T>& training_loops() {
   static const TrainingLoops<T>& best = best_training_loops<T>();
+  return best;
+}
+
+const ProductLoops* product_loops() {
+  static const ProductLoops* best = best_product_loops();
   return best;
 }
 

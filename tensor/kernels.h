@@ -2,6 +2,8 @@
 // are checked by the callers, who know the op's name; here they are asserted.
 #pragma once
 
+#include <string>
+
 #include "tensor/loops.h"
 #include "tensor/view.h"
 
@@ -133,10 +135,20 @@ void gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out);
 template <Scalar T>
 void linear(View<const T> x, View<const T> w, View<const T> b, Target<T> out);
 
-/// How many threads OpenBLAS uses; 1 unless this is called. Not to be called while products run.
-void set_blas_threads(int count);
+/// How many threads share a matrix product, the calling one among them; 1 unless this is called.
+/// Results have the same bits for any number. Throws OptionError for count < 1. OpenBLAS itself
+/// runs on one thread, whatever OPENBLAS_NUM_THREADS says: it would give other bits on more.
+void set_threads(int count);
+int threads();
 
 /// The kernels OpenBLAS chose for this processor ("Haswell", "SkylakeX", ...).
 const char* blas_core();
+
+/// "loops v4, own products, OpenBLAS 0.3.21 SkylakeX, 1 thread": what computes here.
+std::string build_info();
+
+/// What to tell the user when OPENBLAS_CORETYPE in the environment holds OpenBLAS to kernels below
+/// what this processor can do; else empty.
+std::string blas_warning();
 
 }  // namespace tapegrad::kernels

@@ -7,6 +7,7 @@
 #include "tensor/loops_functions.h"
 #include "tensor/loops_losses.h"
 #include "tensor/loops_normalization.h"
+#include "tensor/loops_products.h"
 #include "tensor/loops_updates.h"
 
 namespace tapegrad::kernels::TAPEGRAD_ISA {
@@ -345,6 +346,14 @@ const TrainingLoops<float>& training_loops<float>() {
 template <>
 const TrainingLoops<double>& training_loops<double>() {
   return double_training;
+}
+
+const ProductLoops* product_loops() {
+#if defined(__FMA__)
+  return &product_table;
+#else
+  return nullptr;
+#endif
 }
 
 // Dual is for checking: one copy will do, and none whose inline functions use newer instructions.

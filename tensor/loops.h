@@ -155,23 +155,52 @@ struct TrainingLoops {
                   T* square, T* mean, T* velocity, T* w);
 };
 
+/// A matrix product: out [m, n] = op(a) b, or += when not fresh, the result's rows one after the
+/// other. Rows of op(a) are a_row apart and its columns a_column; the rows in which b is stored
+/// are b_row apart.
+struct Product {
+  Index m, n, k;
+  const float* a;
+  Index a_row, a_column;
+  const float* b;
+  Index b_row;
+  float* out;
+  bool fresh;
+};
+
+/// Our own matrix products. An element's sum is added up in an order that depends on k alone, so
+/// it has the same bits whatever m and n are and wherever a product is cut into pieces. k >= 1.
+struct ProductLoops {
+  Index row_step;      // the least number of rows that a piece of `dots` should have
+  Index column_step;   // a piece of `updates` begins at a multiple of so many columns
+  Index update_limit;  // m k up to which `updates` were measured to be faster than OpenBLAS
+  // rows [first, last) of a b^T: b is stored [n, k], and a_column is 1
+  void (*dots)(const Product& p, Index first, Index last);
+  // columns [first, last) of op(a) b: b is stored [k, n]
+  void (*updates)(const Product& p, Index first, Index last);
+};
+
 namespace baseline {
 template <class T>
 const Loops<T>& loops();
 template <class T>
 const TrainingLoops<T>& training_loops();
+/// Null where the instruction set has no fused multiply-add.
+const ProductLoops* product_loops();
 }  // namespace baseline
 namespace v3 {
 template <class T>
 const Loops<T>& loops();
 template <class T>
 const TrainingLoops<T>& training_loops();
+const ProductLoops* product_loops();
 }  // namespace v3
 namespace v4 {
 template <class T>
 const Loops<T>& loops();
 template <class T>
 const TrainingLoops<T>& training_loops();
+const ProductLoops* product_loops();
 }  // namespace v4
 
 }  // namespace tapegrad::kernels

@@ -1,0 +1,366 @@
+#include "tensor/products.h"
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+#include <thread>
+#include <vector>
+
+#include "tensor/error.h"
+#include "tests/catch.h"
+#include "tests/tensor/numbers.h"
+
+using namespace tapegrad;
+using namespace tapegrad::kernels;
+using namespace tapegrad::test;
+
+namespace {
+
+constexpr float nan_value = std::numeric_limits<float>::quiet_NaN();
+constexpr float infinity = std::numeric_limits<float>::infinity();
+
+struct Table {
+  const char* name;
+  const ProductLoops* loops;
+};
+
+// Our own products of every instruction set that has them and that this processor runs.
+std::vector<Table> every_table() {
+  std::vector<Table> tables;
+#ifdef TAPEGRAD_MULTIVERSION
+  const std::string best = loops<float>().instruction_set;
+  if (best == "v3" || best == "v4") tables.push_back({"v3", v3::product_loops()});
+  if (best == "v4") tables.push_back({"v4", v4::product_loops()});
+#endif
+  return tables;
+}
+
+// The three kinds of products that are computed in our own ways.
+struct Kind {
+  const char* name;
+  bool dots, a_transposed;
+};
+constexpr Kind kinds[] = {{"a b^T", true, false}, {"a b", false, false}, {"a^T b", false, true}};
+
+// Operands of which products of any size up to m, n are parts, and the whole product.
+struct Operands {
+  Operands(const Kind& of, Index m_max, Index n_max, Index length)
+      : kind(of), m(m_max), n(n_max), k(length) {
+    a = random<float>(kind.a_transposed ? Shape{k, m} : Shape{m, k}, -1, 1, 31);
+    b = random<float>(kind.dots ? Shape{n, k} : Shape{k, n}, -1, 1, 32);
+  }
+
+  Product product(Index rows, Index columns, float* out, bool fresh) const {
+    return {.m = rows,
+            .n = columns,
+            .k = k,
+            .a = a.data(),
+            .a_row = kind.a_transposed ? 1 : k,
+            .a_column = kind.a_transposed ? m : 1,
+            .b = b.data(),
+            .b_row = kind.dots ? k : n,
+            .out = out,
+            .fresh = fresh};
+  }
+
+  Index a_at(Index i, Index l) const { return kind.a_transposed ? l * m + i : i * k + l; }
+  Index b_at(Index l, Index j) const { return kind.dots ? j * k + l : l * n + j; }
+
+  // Each element's exact sum, and the sum of its terms' sizes, which bounds its rounding.
+  void sum_up() {
+    for (Index i = 0; i < m; ++i) {
+      for (Index j = 0; j < n; ++j) {
+        long double total = 0;
+        long double size = 0;
+        for (Index l = 0; l < k; ++l) {
+          const long double term = static_cast<long double>(a[a_at(i, l)]) * b[b_at(l, j)];
+          total += term;
+          size += std::abs(term);
+        }
+        sums.push_back(total);
+        sizes.push_back(size);
+      }
+    }
+  }
+
+  Kind kind;
+  Index m, n, k;
+  Tensor<float> a, b;
+  std::vector<long double> sums, sizes;
+};
+
+void compute(const ProductLoops& loops, const Kind& kind, const Product& p) {
+  kind.dots ? loops.dots(p, 0, p.m) : loops.updates(p, 0, p.n);
+}
+
+// The largest error of a rows x columns product beside its terms' sizes; NaN when any element is.
+double error(const Operands& of, Index rows, Index columns, const std::vector<float>& got,
+             double start) {
+  double worst = 0;
+  for (Index i = 0; i < rows; ++i) {
+    for (Index j = 0; j < columns; ++j) {
+      const auto at = static_cast<std::size_t>(i * of.n + j);
+      const long double want = start + of.sums[at];
+      const long double difference = got[static_cast<std::size_t>(i * columns + j)] - want;
+      const double e = static_cast<double>(std::abs(difference) / (std::abs(start) + of.sizes[at]));
+      if (!(e <= worst)) worst = e;
+    }
+  }
+  return worst;
+}
+
+// A sum of k terms in float, added up in lanes.
+double tolerance(Index k) {
+  return std::numeric_limits<float>::epsilon() * (4 + static_cast<double>(k) / 16);
+}
+
+bool same_bits(const Tensor<float>& x, const Tensor<float>& y) {
+  return x.shape() == y.shape() &&
+         std::memcmp(x.data(), y.data(), static_cast<std::size_t>(x.size()) * sizeof(float)) == 0;
+}
+
+struct Case {
+  Op op_a, op_b;
+  Index m, n, k;
+};
+
+// Each way once, and OpenBLAS's pieces both of rows and of columns.
+constexpr Case cases[] = {
+    {Op::none, Op::transpose, 100, 50, 1030}, {Op::transpose, Op::none, 50, 1100, 100},
+    {Op::none, Op::none, 33, 1024, 70},       {Op::none, Op::transpose, 64, 1100, 1100},
+    {Op::none, Op::none, 2100, 64, 600},      {Op::transpose, Op::transpose, 30, 40, 50}};
+
+Tensor<float> multiply(const Case& c, const Tensor<float>& a, const Tensor<float>& b) {
+  Tensor<float> out({c.m, c.n}, 0.5F);
+  gemm<float>(c.op_a, c.op_b, a, b, {out.view(), false});
+  return out;
+}
+
+Tensor<float> left(const Case& c) {
+  return random<float>(c.op_a == Op::none ? Shape{c.m, c.k} : Shape{c.k, c.m}, -1, 1, 33);
+}
+
+Tensor<float> right(const Case& c) {
+  return random<float>(c.op_b == Op::none ? Shape{c.k, c.n} : Shape{c.n, c.k}, -1, 1, 34);
+}
+
+// Puts the number of threads back when a test ends.
+struct Threads {
+  explicit Threads(int count) { set_threads(count); }
+  ~Threads() { set_threads(1); }
+};
+
+}  // namespace
+
+TEST_CASE("products: our own are right for every size up to 40 by 40") {
+  constexpr Index side = 40;
+  for (const Kind& kind : kinds) {
+    for (const Index k : {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 127, 128, 129, 1025, 2050}) {
+      Operands operands(kind, side, side, k);
+      operands.sum_up();
+      for (const Table& table : every_table()) {
+        std::vector<float> whole(side * side);
+        compute(*table.loops, kind, operands.product(side, side, whole.data(), true));
+        double worst = 0;
+        bool same = true;
+        // of long sums only some, to save time
+        const Index stride = k > 200 ? 13 : 1;
+        for (Index m = 0; m <= side; m += stride) {
+          for (Index n = 0; n <= side; n += stride) {
+            std::vector<float> out(static_cast<std::size_t>(m * n), nan_value);
+            compute(*table.loops, kind, operands.product(m, n, out.data(), true));
+            const double fresh = error(operands, m, n, out, 0);
+            for (Index i = 0; i < m; ++i) {
+              same = same && std::equal(out.begin() + i * n, out.begin() + (i + 1) * n,
+                                        whole.begin() + i * side);
+            }
+            std::fill(out.begin(), out.end(), 2.0F);
+            compute(*table.loops, kind, operands.product(m, n, out.data(), false));
+            const double added = error(operands, m, n, out, 2);
+            if (!(fresh <= worst)) worst = fresh;
+            if (!(added <= worst)) worst = added;
+          }
+        }
+        CAPTURE(table.name, kind.name, k);
+        CHECK(worst <= tolerance(k));
+        CHECK(same);  // an element's bits depend neither on m nor on n
+      }
+    }
+  }
+}
+
+TEST_CASE("products: our own are right across panels and pieces") {
+  for (const Kind& kind : kinds) {
+    for (const Index n : {47, 48, 49, 79, 80, 81, 95, 96, 97, 160, 161, 200}) {
+      const Index m = 23;
+      const Index k = 150;
+      Operands operands(kind, m, n, k);
+      operands.sum_up();
+      for (const Table& table : every_table()) {
+        CAPTURE(table.name, kind.name, n);
+        std::vector<float> whole(static_cast<std::size_t>(m * n), nan_value);
+        compute(*table.loops, kind, operands.product(m, n, whole.data(), true));
+        CHECK(error(operands, m, n, whole, 0) <= tolerance(k));
+        std::vector<float> pieces(whole.size(), nan_value);
+        const Product p = operands.product(m, n, pieces.data(), true);
+        const Index length = kind.dots ? m : n;
+        const Index step = kind.dots ? table.loops->row_step : table.loops->column_step;
+        for (Index first = 0; first < length; first += step) {
+          const Index last = std::min(first + step, length);
+          kind.dots ? table.loops->dots(p, first, last) : table.loops->updates(p, first, last);
+        }
+        CHECK(pieces == whole);
+      }
+    }
+  }
+}
+
+TEST_CASE("products: the comparison notices what a kernel might drop") {
+  for (const Kind& kind : kinds) {
+    const Index m = 11;
+    const Index n = 13;
+    const Index k = 17;
+    Operands operands(kind, m, n, k);
+    operands.sum_up();
+    for (const Table& table : every_table()) {
+      CAPTURE(table.name, kind.name);
+      const auto error_of = [&](const Product& p, std::vector<float>& out) {
+        compute(*table.loops, kind, p);
+        return error(operands, m, n, out, 0);
+      };
+      std::vector<float> out(static_cast<std::size_t>(m * n), nan_value);
+      Product p = operands.product(m, n, out.data(), true);
+      CHECK(error_of(p, out) <= tolerance(k));
+      p.k = k - 1;  // the last term of every sum
+      CHECK(!(error_of(p, out) <= tolerance(k)));
+      out.assign(out.size(), nan_value);
+      p = operands.product(m - 1, n, out.data(), true);  // the last row
+      CHECK(!(error_of(p, out) <= tolerance(k)));
+      out.assign(out.size(), 2);
+      p = operands.product(m, n, out.data(), false);  // overwriting
+      CHECK(!(error_of(p, out) <= tolerance(k)));
+    }
+  }
+}
+
+TEST_CASE("products: NaN and infinity reach the elements they belong to, and no others") {
+  const Index m = 7;
+  const Index n = 9;
+  const Index k = 21;
+  for (const Kind& kind : kinds) {
+    for (const Table& table : every_table()) {
+      for (Index l = 0; l < k; ++l) {
+        CAPTURE(table.name, kind.name, l);
+        Operands operands(kind, m, n, k);
+        operands.a[operands.a_at(m - 1, l)] = nan_value;
+        operands.b[operands.b_at(l, n - 1)] = infinity;
+        std::vector<float> out(static_cast<std::size_t>(m * n));
+        compute(*table.loops, kind, operands.product(m, n, out.data(), true));
+        bool right = true;
+        for (Index i = 0; i < m; ++i) {
+          for (Index j = 0; j < n; ++j) {
+            const float y = out[static_cast<std::size_t>(i * n + j)];
+            right = right && (i == m - 1 ? std::isnan(y) : std::isinf(y) == (j == n - 1));
+          }
+        }
+        CHECK(right);
+      }
+    }
+  }
+}
+
+TEST_CASE("products: the way depends on the shape") {
+  CHECK(choose_way(nullptr, Op::none, Op::transpose, 100, 50, 3072) == Way::blas);
+  for (const Table& table : every_table()) {
+    const auto way = [&](Op op_a, Op op_b, Index m, Index n, Index k) {
+      return choose_way(table.loops, op_a, op_b, m, n, k);
+    };
+    CHECK(way(Op::none, Op::transpose, 100, 50, 3072) == Way::dots);
+    CHECK(way(Op::transpose, Op::none, 50, 3072, 100) == Way::updates);
+    CHECK(way(Op::none, Op::none, 32, 1024, 75) == Way::updates);
+    CHECK(way(Op::none, Op::transpose, 100, 10, 50) == Way::blas);
+    CHECK(way(Op::none, Op::transpose, 256, 1024, 1024) == Way::blas);
+    CHECK(way(Op::transpose, Op::none, 1024, 3072, 256) == Way::blas);
+    CHECK(way(Op::transpose, Op::transpose, 100, 50, 3072) == Way::blas);
+  }
+}
+
+TEST_CASE("products: gemm is right in every way") {
+  for (const Case& c : cases) {
+    CAPTURE(c.m, c.n, c.k);
+    const Tensor<float> a = left(c);
+    const Tensor<float> b = right(c);
+    Tensor<double> want({c.m, c.n}, 0.5);
+    Tensor<double> a_double(a.shape()), b_double(b.shape());
+    std::copy(a.begin(), a.end(), a_double.begin());
+    std::copy(b.begin(), b.end(), b_double.begin());
+    gemm<double>(c.op_a, c.op_b, a_double, b_double, {want.view(), false});
+    const Tensor<float> got = multiply(c, a, b);
+    double worst = 0;
+    for (Index i = 0; i < got.size(); ++i) {
+      const double e = std::abs(got[i] - want[i]);
+      if (!(e <= worst)) worst = e;
+    }
+    CHECK(worst <= 1e-7 * static_cast<double>(c.k));
+  }
+}
+
+TEST_CASE("products: the same bits on any number of threads, every time") {
+  for (const Case& c : cases) {
+    const Tensor<float> a = left(c);
+    const Tensor<float> b = right(c);
+    const Tensor<float> want = multiply(c, a, b);
+    for (const int count : {1, 2, 3, 4, 8}) {
+      const Threads threads(count);
+      for (int time = 0; time < 3; ++time) {
+        CAPTURE(c.m, c.n, c.k, count, time);
+        CHECK(same_bits(multiply(c, a, b), want));
+      }
+    }
+    Tensor<float> other = a;
+    other[other.size() - 1] += 0.5F;
+    CHECK(!same_bits(multiply(c, other, b), want));
+  }
+}
+
+TEST_CASE("products: several callers at once share the threads") {
+  const Threads threads(3);
+  std::vector<int> right_ones(4);
+  {
+    std::vector<std::jthread> callers;
+    for (std::size_t caller = 0; caller < right_ones.size(); ++caller) {
+      callers.emplace_back([&, caller] {
+        const Case& c = cases[caller];
+        const Tensor<float> a = left(c);
+        const Tensor<float> b = right(c);
+        const Tensor<float> want = multiply(c, a, b);
+        for (int time = 0; time < 20; ++time) {
+          right_ones[caller] += same_bits(multiply(c, a, b), want);
+        }
+      });
+    }
+  }
+  CHECK(right_ones == std::vector<int>(4, 20));
+}
+
+TEST_CASE("products: fewer than one thread is refused") {
+  CHECK_THROWS_AS(set_threads(0), OptionError);
+  CHECK(threads() == 1);
+}
+
+TEST_CASE("products: build_info names what computes") {
+  const std::string info = build_info();
+  CHECK(info.find(std::string("loops ") + loops<float>().instruction_set) == 0);
+  CHECK(info.find("OpenBLAS ") != std::string::npos);
+  CHECK(info.find(blas_core()) != std::string::npos);
+  CHECK(info.find(", 1 thread") == info.size() - std::strlen(", 1 thread"));
+}
+
+TEST_CASE("products: a warning when the environment holds OpenBLAS back") {
+  CHECK(blas_warning(nullptr, "Haswell", "v4").empty());
+  CHECK(blas_warning("Cooperlake", "Cooperlake", "v4").empty());
+  CHECK(blas_warning("Haswell", "Haswell", "v3").empty());
+  CHECK(blas_warning("Prescott", "Prescott", "baseline").empty());
+  CHECK(blas_warning("Haswell", "Haswell", "v4").find("OPENBLAS_CORETYPE=Haswell") == 0);
+  CHECK(!blas_warning("Nehalem", "Nehalem", "v3").empty());
+}
