@@ -108,6 +108,7 @@ template <Real T>
 int train_all(const Options& options, const CommandLine& command_line) {
   options.optimizer.check();
   options.check();
+  options.apply();
   prepare_folder(options.out);
   const Dataset images = load_dataset(options.data);
   if (!options.quiet) fmt::print("{}\n", images.source);

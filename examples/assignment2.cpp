@@ -102,6 +102,7 @@ int test_range(const Options& options, const optim::ParamGroups<T>& groups,
 template <Real T>
 int train(const Options& options, const CommandLine& command_line) {
   options.check();
+  options.apply();
   const nn::Loss<T> loss_of = options.template make_loss<T>();
   Run run("assignment2", options.out);
   const Dataset images = load_dataset(options.data);

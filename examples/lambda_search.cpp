@@ -213,6 +213,7 @@ void train_best(const Options& options, double lambda, std::optional<Dataset> im
 
 int run(const Options& options, const CommandLine& command_line) {
   if (options.low > options.high) throw UsageError("--low is above --high");
+  print_blas_warning();
   prepare_folder(options.out);
   std::optional<Dataset> images(load_dataset(options.data));
   if (!options.quiet) fmt::print("{}\n", images->source);

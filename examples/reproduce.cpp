@@ -1,15 +1,14 @@
 // Runs the experiments of the five published reports again and writes one document about them.
 #include <fmt/format.h>
 
-#include <cstdlib>
 #include <filesystem>
 
 #include "examples/replication/replication.h"
 #include "examples/replication/write_report.h"
 #include "examples/support/command_line.h"
 #include "examples/support/run_folder.h"
+#include "examples/support/training_options.h"
 #include "tensor/file.h"
-#include "tensor/kernels.h"
 #include "tensor/parallel.h"
 
 using namespace tapegrad;
@@ -82,12 +81,7 @@ void print_tally(const Tally& t) {
 
 int reproduce(const Options& options, const CommandLine& command_line) {
   prepare_folder(options.out);
-  if (std::getenv("OPENBLAS_CORETYPE") != nullptr) {
-    fmt::print(stderr,
-               "note: OPENBLAS_CORETYPE holds OpenBLAS to its {} kernels; without it the best for "
-               "this processor are used\n",
-               kernels::blas_core());
-  }
+  print_blas_warning();
   PlannedImages images(options.data, options.quick);
   const Replication all = replicate(options.replication(options.seed), images);
   const Tally t = write_report(

@@ -342,8 +342,8 @@ void Writer::method_chapter() {
   for (const auto& file : data.files) {
     files.push_back({file.filename().string(), sha256_of_file(file)});
   }
-  document_.paragraph(fmt::format("Images: {}. Matrix products: OpenBLAS, {} kernels.", data.source,
-                                  kernels::blas_core()));
+  document_.paragraph(
+      fmt::format("Images: {}. Computed with {}.", data.source, kernels::build_info()));
   if (!files.empty()) {
     document_.table({"file", "SHA-256"}, std::move(files), "The image files.");
   }

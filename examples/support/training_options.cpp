@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "data/lint.h"
+#include "tensor/kernels.h"
 
 namespace tapegrad::examples {
 
@@ -23,6 +24,8 @@ void TrainingOptions::add_options(CommandLine& command_line) {
       .flag("--keep-best", keep_best, "Keep the weights of the best validation accuracy")
       .choice("--precision", precision, {"float", "double"}, "Numbers to compute in")
       .text("--out", out, "Folder for history.csv, summary.json and weights.safetensors")
+      .count("--threads", threads, 1, 256,
+             "Threads that share the large products; the numbers do not depend on it")
       .flag("--pictures", pictures, "Draw the training's curves into the folder too")
       .flag("--quiet", quiet, "Print the final table only");
 }
@@ -31,6 +34,16 @@ void TrainingOptions::check() const {
   if (label_smoothing > 0 && loss != "softmax") {
     throw UsageError(fmt::format("--label-smoothing is for --loss softmax, not for {}", loss));
   }
+}
+
+void TrainingOptions::apply() const {
+  kernels::set_threads(static_cast<int>(threads));
+  print_blas_warning();
+}
+
+void print_blas_warning() {
+  const std::string warning = kernels::blas_warning();
+  if (!warning.empty()) fmt::print(stderr, "note: {}\n", warning);
 }
 
 void print_notes(const std::vector<std::string>& findings) {

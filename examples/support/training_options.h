@@ -22,6 +22,7 @@ struct TrainingOptions {
   bool keep_best = false;
   std::string precision = "float";
   std::string out;
+  Index threads = 1;
   bool pictures = false;
   bool quiet = false;
 
@@ -32,6 +33,9 @@ struct TrainingOptions {
   /// Throws UsageError for options that contradict each other.
   void check() const;
 
+  /// Sets the number of threads, and prints the note about OpenBLAS.
+  void apply() const;
+
   /// The loss to train with and to measure.
   template <Real T>
   nn::Loss<T> make_loss() const {
@@ -41,6 +45,9 @@ struct TrainingOptions {
 
 /// Prints what is unusual about the data, on stderr.
 void print_data_lint(const Dataset& images, const DatasetOptions& options);
+
+/// Prints a note on stderr when the environment holds OpenBLAS below what the processor can do.
+void print_blas_warning();
 
 /// Prints findings on stderr, one line each: "note: ...".
 void print_notes(const std::vector<std::string>& findings);
