@@ -34,7 +34,8 @@ class AheadLoader {
   Index batch_size() const { return loaders_[0].batch_size(); }
   Index batches_per_epoch() const { return loaders_[0].batches_per_epoch(); }
 
-  /// How many batches were handed out; setting it (>= 0, else DataError) resumes there.
+  /// How many batches were handed out; setting it (>= 0, else DataError) resumes there and
+  /// overwrites the last one.
   Index position() const { return position_; }
   void seek(Index position);
 

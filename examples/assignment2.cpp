@@ -45,6 +45,15 @@ struct Options : TrainingOptions {
     TrainingOptions::check();
     optimizer.check();
     schedule.steps();
+    if (range_test && optimizer.optimizer != "sgd") {
+      throw UsageError("--range-test is for --optimizer sgd: other rules want other rates");
+    }
+    if (epochs > 0 && schedule.cycles != 1) {
+      throw UsageError("--epochs and --cycles both say how long to train: give one");
+    }
+    if (ensemble && loss != "softmax") {
+      throw UsageError("--ensemble averages softmax probabilities: it needs --loss softmax");
+    }
     if (ensemble && keep_best) {
       throw UsageError("--ensemble averages the ends of cycles, --keep-best one moment: give one");
     }
@@ -63,11 +72,10 @@ void build(nn::Sequential<T>& net, const Options& options, Index features, Rng& 
   net.template add<nn::Linear<T>>(options.hidden, 10, rng);
 }
 
-// Whether a cycle ends after so many steps.
-std::function<bool(Index)> cycle_ends(ScheduleOptions schedule) {
+// Whether a cycle ends after so many of `steps` steps.
+std::function<bool(Index)> cycle_ends(ScheduleOptions schedule, Index steps) {
   std::vector<Index> ends;
-  const Index cycles = schedule.cycles;
-  for (schedule.cycles = 1; schedule.cycles <= cycles; ++schedule.cycles) {
+  for (schedule.cycles = 1; ends.empty() || ends.back() < steps; ++schedule.cycles) {
     ends.push_back(schedule.steps());
   }
   return [ends](Index step) { return std::binary_search(ends.begin(), ends.end(), step); };
@@ -85,8 +93,10 @@ template <Real T>
 int test_range(const Options& options, const optim::ParamGroups<T>& groups,
                const typename optim::Trainer<T>::Loss& loss,
                const std::function<double()>& accuracy) {
-  const auto test =
-      optim::lr_range_test<T>(groups, loss, accuracy, {.steps = options.schedule.cycle_steps()});
+  const auto test = optim::lr_range_test<T>(
+      groups, loss, accuracy,
+      {.steps = options.schedule.cycle_steps(),
+       .measurements = std::min<Index>(50, options.schedule.cycle_steps())});
   const std::filesystem::path out = options.out;
   write_file(out / "range_test.csv", optim::to_csv(test));
   report::range_test({.stem = out / "range_test"}, test);
@@ -132,7 +142,7 @@ int train(const Options& options, const CommandLine& command_line) {
   const Index epoch = batches.batches_per_epoch();
   print_notes(lint(options, epoch));
   nn::Snapshots<T> snapshots;
-  const auto at_cycle_end = cycle_ends(options.schedule);
+  const auto at_cycle_end = cycle_ends(options.schedule, options.steps(epoch));
   optim::Trainer<T> trainer(
       *optimizer, loss,
       {.measure_when = optim::per_cycle(options.measure_per_cycle, options.schedule.cycle_steps()),
@@ -151,26 +161,31 @@ int train(const Options& options, const CommandLine& command_line) {
   if (options.profile) trainer.observe(&profile);
   const auto start = std::chrono::steady_clock::now();
   trainer.run(options.steps(epoch));
-  const std::chrono::duration<double> training = std::chrono::steady_clock::now() - start;
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() -
+      evaluate.seconds();  // of the steps alone
 
   const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
   const FinalScores scores = final_scores(kept, evaluate(images.test));
   run.save(trainer.history(), scores, net.parameters(), images, command_line);
-  if (options.pictures) {
-    const std::vector<report::History> histories{{"", trainer.history()}};
-    report::training_curves({.stem = std::filesystem::path(options.out) / "curves"}, histories,
-                            options.schedule.schedule());
-  }
   if (options.keep_best) fmt::print("\nthe best validation was after step {}\n", kept.step);
   fmt::print("\n{}", to_string(scores));
   if (snapshots.size() > 1) {
     const optim::Scores together = evaluate.ensemble(snapshots, images.test);
-    fmt::print("{:<12}{:>9}{:>9.4f}{:>10.4f}   on test, {} cycle ends averaged\n", "ensemble", "",
-               together.loss, together.accuracy, snapshots.size());
+    fmt::print("{:<21}{:>9.4f}{:>10.4f}   on test: {} cycle ends, probabilities averaged\n",
+               "ensemble", together.loss, together.accuracy, snapshots.size());
+  } else if (options.ensemble) {
+    fmt::print("no ensemble: {} cycle end{} came by; train more cycles\n", snapshots.size(),
+               snapshots.size() == 1 ? "" : "s");
   }
   if (options.profile) {
     const Index steps = trainer.history().back().step;
-    fmt::print("\n{}", to_string(profile, steps, training.count() - evaluate.seconds()));
+    fmt::print("\n{}", to_string(profile, steps, seconds));
+  }
+  if (options.pictures) {
+    const std::vector<report::History> histories{{"", trainer.history()}};
+    report::training_curves({.stem = std::filesystem::path(options.out) / "curves"}, histories,
+                            options.schedule.schedule());
   }
   fmt::print("\n{}\n", run.closing_line());
   return 0;

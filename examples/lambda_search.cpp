@@ -102,15 +102,15 @@ void Options::add_options(CommandLine& command_line) {
       .flag("--quiet", quiet, "Print the tables only");
 }
 
-// What a journal of trials belongs to: everything that their scores depend on.
-std::string subject(const Options& o, const Dataset& images, const char* stage,
-                    const optim::Axis& axis) {
+// What a stage's journal belongs to: everything that the scores depend on.
+std::string subject(const Options& o, const Dataset& images, const std::string& stage,
+                    const optim::Axis& axis, Index settings, Index cycles) {
   return fmt::format(
-      "lambda_search {}: {} of {} images, {} to validate, standardized {}, lambda {} .. {}, {} "
-      "{}/{}, half-cycle {}, cycles {}/{}, hidden {}, batch {}, {}, seed {}",
+      "lambda_search {}: {} of {} images, {} to validate, standardized {}, {} lambdas ({}) of {} "
+      ".. {}, {} cycles at half-cycle {}, hidden {}, batch {}, {}, seed {}",
       stage, images.source, images.train.size(), images.validation.size(), o.data.standardize,
-      axis.low, axis.high, o.sampling, o.points, o.fine_points, o.half_cycle_for(images), o.cycles,
-      o.fine_cycles, o.hidden, o.batch_size, o.sequential ? "sequential" : "shuffled", o.seed);
+      settings, o.sampling, axis.low, axis.high, cycles, o.half_cycle_for(images), o.hidden,
+      o.batch_size, o.sequential ? "sequential" : "shuffled", o.seed);
 }
 
 optim::Journal open_journal(const Options& options, const std::filesystem::path& path,
@@ -131,8 +131,8 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
                                            Index cycles) {
   const std::filesystem::path journal_path =
       std::filesystem::path(options.out) / (stage + ".journal");
-  optim::Journal journal =
-      open_journal(options, journal_path, subject(options, images, stage.c_str(), axis));
+  optim::Journal journal = open_journal(
+      options, journal_path, subject(options, images, stage, axis, std::ssize(settings), cycles));
   const Index known = static_cast<Index>(journal.size());
   if (known > 0) fmt::print("{} search: {} trainings were finished before\n", stage, known);
 
@@ -158,6 +158,11 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
        .validation_images = images.validation.size(),
        .journal = &journal});
 
+  if (std::isnan(rows.front().mean)) {
+    throw GradError(fmt::format(
+        "every training of the {} search diverged, with lambda from {:g} to {:g}: lower --high",
+        stage, axis.low, axis.high));
+  }
   const std::filesystem::path table = std::filesystem::path(options.out) / (stage + ".csv");
   write_file(table, optim::to_csv({&axis, 1}, rows));
   fmt::print("\n{} search, {} cycles of {} steps, validated on {} images\n{}", stage, cycles,
@@ -235,14 +240,14 @@ int run(const Options& options, const CommandLine& command_line) {
     fine = search_stage(options, *images, "fine", narrow[0],
                         optim::sample(narrow, options.fine_points, seed + 1), options.fine_cycles);
   }
-  draw(options.out, coarse, fine);
   const double best = (fine.empty() ? coarse : fine).front().values[0];
-  fmt::print("\nbest lambda {:.4g}; coarse.csv{} and search.png, .svg, .gp in {}\n", best,
-             fine.empty() ? "" : ", fine.csv", options.out);
   if (options.final_cycles > 0) train_best(options, best, std::move(images), command_line);
   for (const char* journal : {"coarse.journal", "fine.journal"}) {
     std::filesystem::remove(std::filesystem::path(options.out) / journal);
   }
+  draw(options.out, coarse, fine);
+  fmt::print("\nbest lambda {:.4g}; coarse.csv{} and search.png, .svg, .gp in {}\n", best,
+             fine.empty() ? "" : ", fine.csv", options.out);
   return 0;
 }
 

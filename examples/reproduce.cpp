@@ -3,11 +3,13 @@
 
 #include <filesystem>
 
+#include "data/lint.h"
 #include "examples/replication/replication.h"
 #include "examples/replication/write_report.h"
 #include "examples/support/command_line.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
+#include "tensor/error.h"
 #include "tensor/file.h"
 #include "tensor/parallel.h"
 
@@ -48,8 +50,11 @@ std::string effort_line(const Effort& effort) {
       100 * effort.evaluation_seconds / effort.training_seconds);
 }
 
-// "figure,method,seed ...": a line per figure and method, a column per seed; written after each.
+// "figure,method,seed ...": a line per figure and method, a column per seed; kept in FILE.part
+// until it is whole.
 int write_bands(const Options& options) {
+  if (options.report != "all") throw UsageError("the table of bands needs all reports");
+  write_file(options.bands + ".part", std::string_view());  // before an hour of training, not after
   PlannedImages images(options.data, options.quick);
   std::map<std::pair<std::string, std::string>, std::string> lines;
   std::string header = "figure,method";
@@ -62,28 +67,48 @@ int write_bands(const Options& options) {
     }
     std::string text = header + "\n";
     for (const auto& [key, values] : lines) text += key.first + "," + key.second + values + "\n";
-    write_file(options.bands, text);
+    write_file(options.bands + ".part", text);
     fmt::print("seed {}: {}\n", seed, effort_line(all.effort));
     std::fflush(stdout);
   }
+  std::filesystem::rename(options.bands + ".part", options.bands);
   return 0;
 }
 
 void print_tally(const Tally& t) {
   fmt::print(
-      "our figures inside their band   {} of {}\n"
+      "our figures inside their band   {} of {}, with the explanations {}\n"
       "published figures that agree    {} of {}\n"
-      "explained by the one change     {}\n"
+      "explained                       {}\n"
       "unexplained                     {}\n"
-      "key figures that it meets       {} of {}\n",
-      t.in_band, t.ours, t.agree, t.published, t.explained, t.unexplained, t.keys_met, t.keys);
+      "key figures explained           {} of {}\n",
+      t.in_band, t.ours, t.explained_in_band, t.agree, t.published, t.explained, t.unexplained,
+      t.keys_met, t.keys);
+}
+
+// Says which images are used; figures of others than CIFAR-10's would be compared with nothing.
+void describe_images(PlannedImages& images, const ReplicationOptions& options) {
+  const TrainingPlan plan = correct_plan(*options.experiments.front(), options.seed);
+  images.prepare(plan);
+  const Dataset& data = images.of(plan);
+  fmt::print("{}\n", data.source);
+  std::fflush(stdout);
+  if (options.quick) return;
+  if (data.files.empty()) {
+    throw DataError(
+        "the reports' figures are about CIFAR-10, which was not found: run script/get-cifar10, "
+        "give --data, or try things out with --quick");
+  }
+  print_notes(data::lint(data.train, data.validation, data.test, data.standardizer, plan.scope));
 }
 
 int reproduce(const Options& options, const CommandLine& command_line) {
   prepare_folder(options.out);
   print_blas_warning();
   PlannedImages images(options.data, options.quick);
-  const Replication all = replicate(options.replication(options.seed), images);
+  const ReplicationOptions replication = options.replication(options.seed);
+  describe_images(images, replication);
+  const Replication all = replicate(replication, images);
   const Tally t = write_report(
       all, images,
       {.folder = options.out, .options = command_line.values(), .quick = options.quick});
@@ -91,7 +116,7 @@ int reproduce(const Options& options, const CommandLine& command_line) {
   if (!options.quick) print_tally(t);
   fmt::print("report.html, report.md, figures.csv, figures.json, histories and pictures in {}\n",
              options.out);
-  return t.in_band == t.ours ? 0 : 1;
+  return options.quick || t.in_band == t.ours ? 0 : 1;
 }
 
 }  // namespace

@@ -65,9 +65,21 @@ std::string key(const Trial& trial) {
   return fmt::format("budget{}/setting{}/seed{}", trial.budget, trial.setting, trial.seed);
 }
 
+// A journal is a file that people can edit.
+double known_score(const std::string& name, const std::vector<double>& numbers) {
+  const bool valid =
+      numbers.size() == 1 && (std::isnan(numbers[0]) || (numbers[0] >= 0 && numbers[0] <= 1));
+  if (!valid) {
+    throw FormatError(fmt::format(
+        "the journal's record {} is no score between 0 and 1; remove its line to train it again",
+        name));
+  }
+  return numbers[0];
+}
+
 double run(const Trial& trial, const Objective& objective, Journal* journal) {
   if (journal != nullptr) {
-    if (const auto* known = journal->find(key(trial))) return known->at(0);
+    if (const auto* known = journal->find(key(trial))) return known_score(key(trial), *known);
   }
   const double score = objective(trial);
   if (journal != nullptr) journal->record(key(trial), {score});

@@ -32,7 +32,7 @@ struct Published {
   std::string_view validation = {};
   std::string_view best_validation = {};
   std::string_view test = {};
-  bool cost_rises = false;  // the training cost ends higher than it began
+  bool cost_rises = false;  // the training cost rises from cycle to cycle
 };
 
 /// One training of one report. `key` marks the figures that its explanation has to meet.

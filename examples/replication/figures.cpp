@@ -49,15 +49,16 @@ Band band(const std::vector<double>& values) {
   return {mean, std::sqrt(squares / (n - 1)), std::ssize(values)};
 }
 
-// Figures that seeds move alike: the same quantity of trainings on as many images with as many
-// layers.
-using Kind = std::tuple<Method, Quantity, Split, bool>;
+// Figures that seeds move alike: the same quantity of trainings on as many images, with as many
+// layers, at the same rates.
+using Kind = std::tuple<Quantity, Split, Index, Index, double>;
 
-std::map<std::string, Kind> kinds(Method method) {
+std::map<std::string, Kind> kinds() {
   std::map<std::string, Kind> all;
   for (const Experiment& e : all_experiments()) {
     for (const Figure& f : figures_of(e)) {
-      all[f.name()] = {method, f.quantity, e.training.split, e.training.hidden == 0};
+      const Training& t = e.training;
+      all[f.name()] = {f.quantity, t.split, t.images, t.hidden, t.lr_max};
     }
   }
   return all;
@@ -148,7 +149,8 @@ double value_of(Quantity quantity, const TrainingRun& run) {
 }
 
 bool Band::holds(double value, double sigmas) const {
-  return std::abs(value - mean) <= sigmas * sigma;
+  const double of_mean = seeds > 0 ? 1 / static_cast<double>(seeds) : 0;
+  return std::abs(value - mean) <= sigmas * sigma * std::sqrt(1 + of_mean);
 }
 
 double published_sigma(const Figure& figure, const Band& band) {
@@ -184,7 +186,7 @@ Bands Bands::parse(std::string_view csv) {
 void Bands::pool() {
   for (const Method method : {Method::correct, Method::explained}) {
     std::map<Kind, std::vector<Band*>> alike;
-    for (const auto& [name, kind] : kinds(method)) {
+    for (const auto& [name, kind] : kinds()) {
       const auto found = bands_.find({name, method});
       if (found != bands_.end()) alike[kind].push_back(&found->second);
     }
@@ -202,7 +204,10 @@ std::optional<Band> Bands::find(const Figure& figure, Method method) const {
   return found == bands_.end() ? std::nullopt : std::optional(found->second);
 }
 
-bool Comparison::in_band() const { return !correct_band || correct_band->holds(correct); }
+bool Comparison::in_band() const { return correct_band && correct_band->holds(correct); }
+bool Comparison::explained_in_band() const {
+  return explained_band && explained_band->holds(explained);
+}
 bool Comparison::agrees() const { return fits(figure, correct_band, 3); }
 bool Comparison::explains() const { return fits(figure, explained_band, 2); }
 

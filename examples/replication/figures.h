@@ -46,6 +46,8 @@ struct Band {
   double sigma = 0;
   Index seeds = 0;
 
+  /// Whether a further seed's value is within so many sigma of the mean, which is itself known only
+  /// to sigma / seeds^(1/2).
   bool holds(double value, double sigmas = 3) const;
 };
 
@@ -80,8 +82,11 @@ struct Comparison {
   std::optional<Band> correct_band;
   std::optional<Band> explained_band;
 
-  /// Our correct figure is inside its band; true without a band.
+  /// Our figure by the course's method is inside its band; false without a band.
   bool in_band() const;
+
+  /// Our figure with the explanation is inside its band: this run trained what the band's did.
+  bool explained_in_band() const;
 
   /// The published figure fits the course's method: within three sigma, to the digits printed.
   bool agrees() const;

@@ -95,10 +95,9 @@ std::string to_json(const std::vector<Comparison>& all) {
 Tally tally(const std::vector<Comparison>& all) {
   Tally t;
   for (const Comparison& c : all) {
-    if (c.correct_band) {
-      ++t.ours;
-      t.in_band += c.in_band();
-    }
+    ++t.ours;
+    t.in_band += c.in_band();
+    t.explained_in_band += c.explained_in_band();
     if (c.verdict().empty()) continue;
     ++t.published;
     if (c.agrees()) {

@@ -32,9 +32,10 @@ struct Tally {
   Index agree = 0;      // with the course's method
   Index explained = 0;  // by the report's explanation only
   Index unexplained = 0;
-  Index ours = 0;  // figures of the course's method that have a band
-  Index in_band = 0;
-  Index keys = 0;  // figures that an explanation has to meet
+  Index ours = 0;               // figures by either method
+  Index in_band = 0;            // by the course's method, inside their bands
+  Index explained_in_band = 0;  // with the explanation, inside theirs
+  Index keys = 0;               // figures that an explanation has to meet
   Index keys_met = 0;
 };
 Tally tally(const std::vector<Comparison>& all);

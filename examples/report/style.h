@@ -20,7 +20,7 @@ inline constexpr std::string_view style = R"css(
 * { box-sizing: border-box; }
 html { -webkit-text-size-adjust: 100%; }
 body {
-  margin: 0 auto; padding: 2.5rem 1.25rem 5rem; max-width: 54rem;
+  margin: 0 auto; padding: 2.5rem 1.25rem 5rem; max-width: 68rem;
   background: var(--page); color: var(--text); overflow-wrap: break-word;
   font: 1rem/1.6 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif;
 }

@@ -95,11 +95,73 @@ TEST_CASE("replication: verdicts") {
   CHECK(compare(".49", 0.51).verdict() == "agrees");
   CHECK(compare(".45", 0.51).in_band());
   CHECK_FALSE(compare(".45", 0.54).in_band());
+  CHECK(compare(".45", 0.54).explained_in_band());
   CHECK_FALSE(compare(".45", std::nan("")).in_band());
+}
+
+TEST_CASE("replication: a band is as wide as its mean is uncertain") {
+  const Band band{.mean = 0.5, .sigma = 0.01, .seeds = 4};
+  CHECK(band.holds(0.5 + 0.0335));  // 3 sigma (1 + 1/4)^(1/2) = .03354
+  CHECK_FALSE(band.holds(0.5 + 0.0336));
+}
+
+TEST_CASE("replication: sigma is pooled over figures of one kind, and only those") {
+  // One cycle's test accuracies of two reports are of one kind, the linear ones are not.
+  const Bands bands = Bands::parse(
+      "h\n000/one cycle/0.01/test accuracy,correct,.50,.50,.50,.50,.50\n"
+      "002/one cycle/0.01/test accuracy,correct,.50,.52,.54,.52,.52\n"
+      "001/rate .001/0.1/test accuracy,correct,.39,.39,.39,.39,.391\n"
+      "001/rate .1/0/test accuracy,correct,.2,.3,.25,.25,.25\n");
+  const auto sigma = [&](std::string_view name) {
+    for (const Experiment& e : all_experiments()) {
+      for (const Figure& f : figures_of(e)) {
+        if (f.name() == name) return bands.find(f, Method::correct)->sigma;
+      }
+    }
+    return -1.0;
+  };
+  const double own = std::sqrt(2 * 0.02 * 0.02 / 4);
+  CHECK(std::abs(sigma("002/one cycle/0.01/test accuracy") - own) < 1e-12);
+  CHECK(std::abs(sigma("000/one cycle/0.01/test accuracy") - own / std::sqrt(2.0)) < 1e-12);
+  CHECK(sigma("001/rate .001/0.1/test accuracy") < 0.001);
+}
+
+TEST_CASE("replication: the noise of a search's validation contains the choice of its images") {
+  const Band band{.mean = 0.5, .sigma = 0.003, .seeds = 8};
+  for (const Experiment& e : all_experiments()) {
+    for (const Figure& f : figures_of(e)) {
+      const bool validation =
+          f.quantity == Quantity::validation || f.quantity == Quantity::best_validation;
+      const double n = e.training.split == Split::search ? 5000 : 1000;
+      const double expected = validation && e.training.split != Split::small
+                                  ? std::sqrt(0.003 * 0.003 + 0.25 / n)
+                                  : 0.003;
+      CHECK(std::abs(published_sigma(f, band) - expected) < 1e-12);
+    }
+  }
+}
+
+TEST_CASE("replication: the cost rises when it ends a later cycle above the first one's end") {
+  TrainingRun run;
+  run.plan.half_cycle = 50;
+  for (const Index step : {0, 50, 100, 150, 200, 250, 300}) {
+    run.history.push_back(
+        {.step = step, .train = {.loss = step == 0 ? 9.0 : 0.01 * static_cast<double>(step)}});
+  }
+  CHECK(std::abs(value_of(Quantity::cost_rise, run) - 2.0) < 1e-12);
+}
+
+TEST_CASE("replication: without a band nothing counts as inside") {
+  const Figure figure{&made_up, Quantity::test, ".45"};
+  const Comparison c{figure, 0.5, 0.5, std::nullopt, std::nullopt};
+  CHECK_FALSE(c.in_band());
+  CHECK_FALSE(c.explained_in_band());
+  CHECK(c.verdict().empty());
 }
 
 TEST_CASE("replication: the tally counts what the verdicts say") {
   const Tally t = tally({compare(".45", 0.51), compare(".509", 0.6), compare(".4731", 0.51)});
+  CHECK(t.explained_in_band == 3);
   CHECK(t.published == 3);
   CHECK(t.agree == 1);
   CHECK(t.explained == 1);

@@ -1,6 +1,7 @@
 // reproduce as a user meets it: files, the document in a browser, errors.
 #include <map>
 
+#include "examples/replication/figures.h"
 #include "tests/catch.h"
 #include "tests/data/temporary_folder.h"
 #include "tests/examples/program.h"
@@ -59,13 +60,16 @@ TEST_CASE("reproduce: the same seed gives the same tables with any number of job
 
 TEST_CASE("reproduce: writes a table of bands that it can read") {
   const TemporaryFolder folder;
-  const Result result =
-      run(folder.path(), "reproduce '002/one cycle' --quick --bands bands.csv --seeds 5");
+  const Result result = run(folder.path(), "reproduce --quick --bands bands.csv --seeds 5");
   CAPTURE(result.output);
   REQUIRE(result.exit_code == 0);
   const std::string bands = contents(folder.path() / "bands.csv");
   CHECK_THAT(bands, Contains("figure,method,seed 1001,"));
   CHECK_THAT(bands, Contains("\n002/one cycle/0.01/test accuracy,explained,"));
+  CHECK_NOTHROW(tapegrad::examples::Bands::parse(bands));
+  CHECK_FALSE(fs::exists(folder.path() / "bands.csv.part"));
+  CHECK(run(folder.path(), "reproduce 002 --quick --bands bands.csv").exit_code == 2);
+  CHECK(run(folder.path(), "reproduce --quick --bands nowhere/bands.csv").exit_code == 1);
 }
 
 TEST_CASE("reproduce: bad input gets an answer") {
@@ -74,6 +78,9 @@ TEST_CASE("reproduce: bad input gets an answer") {
   CHECK(unknown.exit_code == 1);
   CHECK_THAT(unknown.output, Contains("there is no report '005': there are 000, 001, 002"));
   CHECK(run(folder.path(), "reproduce --jobs 0").exit_code == 2);
+  const Result no_cifar = run(folder.path(), "reproduce '004/one cycle'");
+  CHECK(no_cifar.exit_code == 1);
+  CHECK_THAT(no_cifar.output, Contains("the reports' figures are about CIFAR-10"));
   const Result no_data = run(folder.path(), "reproduce 001 --data nowhere");
   CHECK(no_data.exit_code == 1);
   CHECK_THAT(no_data.output, Contains("nowhere"));

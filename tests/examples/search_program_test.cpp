@@ -77,6 +77,39 @@ TEST_CASE("lambda_search: an unfinished search is neither lost nor mixed with an
   CHECK_THAT(other.output, Contains("this journal belongs to other settings"));
 }
 
+TEST_CASE("lambda_search: when every training diverges it says so") {
+  const TemporaryFolder folder;
+  const Result result =
+      run(folder.path(), on_few_images + "--low 1e5 --high 1e6 --cycles 4 --out out");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 1);
+  CHECK_THAT(result.output, Contains("every training of the coarse search diverged"));
+}
+
+TEST_CASE("lambda_search: a journal that was edited is refused, one that holds is used") {
+  const TemporaryFolder folder;
+  const fs::path journal = folder.path() / "out/coarse.journal";
+  // Killed as soon as a first training is finished.
+  run_command(folder.path(),
+              fmt::format("({} & pid=$!; while [ ! -s out/coarse.journal ] && kill -0 $pid "
+                          "2>/dev/null; do sleep 0.01; done; kill -KILL $pid; wait $pid) "
+                          "2>/dev/null",
+                          command_of(on_few_images + "--jobs 1 --out out")));
+  REQUIRE(fs::exists(journal));
+  const std::string whole = contents(journal);
+  const std::string damaged = whole.substr(0, whole.rfind(" 0.")) + " 7\n";
+  std::ofstream(journal) << damaged;
+  const Result refused = run(folder.path(), on_few_images + "--out out --resume");
+  CAPTURE(whole, damaged, refused.output);
+  CHECK(refused.exit_code == 1);
+  CHECK_THAT(refused.output, Contains("is no score between 0 and 1"));
+  std::ofstream(journal) << whole;
+  const Result resumed = run(folder.path(), on_few_images + "--out out --resume");
+  CHECK(resumed.exit_code == 0);
+  CHECK_THAT(resumed.output, Contains("coarse search: "));
+  CHECK_THAT(resumed.output, Contains("were finished before"));
+}
+
 TEST_CASE("lambda_search: random sampling, successive halving and no final training") {
   const TemporaryFolder folder;
   const Result result = run(folder.path(), on_few_images +

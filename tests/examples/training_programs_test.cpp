@@ -1,4 +1,5 @@
 // The options of the assignments' programs, each once.
+#include <cmath>
 #include <nlohmann/json.hpp>
 
 #include "tests/catch.h"
@@ -41,7 +42,7 @@ TEST_CASE("training programs: ensembles, the best weights, patience and pictures
   const Result ensemble = run(folder.path(), short_run + "--cycles 3 --ensemble");
   CAPTURE(ensemble.output);
   CHECK(ensemble.exit_code == 0);
-  CHECK_THAT(ensemble.output, Contains("3 cycle ends averaged"));
+  CHECK_THAT(ensemble.output, Contains("3 cycle ends, probabilities averaged"));
 
   const Result best =
       run(folder.path(), short_run + "--cycles 20 --keep-best --patience 1 --pictures");
@@ -52,6 +53,32 @@ TEST_CASE("training programs: ensembles, the best weights, patience and pictures
   for (const char* file : {"curves.png", "curves.svg", "curves.gp"}) {
     CHECK(std::filesystem::exists(folder.path() / "runs/assignment2" / file));
   }
+}
+
+TEST_CASE("training programs: a profile's shares make up the whole") {
+  const TemporaryFolder folder;
+  const Result result = run(folder.path(), short_run + "--cycles 2 --ensemble --profile");
+  CAPTURE(result.output);
+  REQUIRE(result.exit_code == 0);
+  double sum = 0;
+  for (std::size_t at = result.output.find("ms a step"); at != std::string::npos;) {
+    const std::size_t sign = result.output.find(" %", at);
+    if (sign == std::string::npos) break;
+    const double share = std::stod(result.output.substr(sign - 6, 6));
+    CHECK(share >= 0);
+    sum += share;
+    at = sign + 2;
+  }
+  CHECK(std::abs(sum - 100) < 0.5);
+}
+
+TEST_CASE("training programs: an ensemble needs ends of cycles") {
+  const TemporaryFolder folder;
+  const Result one = run(folder.path(), short_run + "--ensemble");
+  CHECK(one.exit_code == 0);
+  CHECK_THAT(one.output, Contains("no ensemble: 1 cycle end came by"));
+  const Result by_epochs = run(folder.path(), short_run + "--epochs 4 --ensemble");
+  CHECK_THAT(by_epochs.output, Contains("4 cycle ends, probabilities averaged"));
 }
 
 TEST_CASE("training programs: the range test names two rates and draws them") {
@@ -96,7 +123,8 @@ TEST_CASE("training programs: options that contradict each other are usage error
   const TemporaryFolder folder;
   for (const std::string options :
        {"--momentum 0.5", "--label-smoothing 0.1 --loss hinge", "--ensemble --keep-best",
-        "--dropout 1", "--shift 32", "--optimizer newton"}) {
+        "--dropout 1", "--shift 32", "--optimizer newton", "--range-test --optimizer adam",
+        "--epochs 3 --cycles 2", "--ensemble --loss hinge"}) {
     const Result result = run(folder.path(), "assignment2 " + options);
     CAPTURE(options, result.output);
     CHECK(result.exit_code == 2);
