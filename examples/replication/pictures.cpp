@@ -42,30 +42,27 @@ report::Picture draw_training(const std::filesystem::path& stem, const Replicate
 report::Picture draw_search(const std::filesystem::path& stem,
                             const std::vector<Comparison>& figures) {
   report::Series published{.name = "published", .x = {}, .y = {}, .joined = false};
-  report::Series ours{.name = "the course's method", .x = {}, .y = {}, .error = {}};
-  report::Series explained{.name = "with the explanation", .x = {}, .y = {}, .error = {}};
+  report::Series ours{
+      .name = "the course's method", .x = {}, .y = {}, .error = {}, .joined = false};
+  report::Series explained{
+      .name = "with the explanation", .x = {}, .y = {}, .error = {}, .joined = false};
   const auto add = [](report::Series& to, double x, double y, const std::optional<Band>& band) {
     to.x.push_back(x);
-    to.y.push_back(band ? band->mean : y);
+    to.y.push_back(y);
     to.error.push_back(band ? 3 * band->sigma : 0);
   };
-  std::vector<const Comparison*> sorted;
-  for (const Comparison& c : figures) sorted.push_back(&c);
-  std::stable_sort(sorted.begin(), sorted.end(), [](auto a, auto b) {
-    return a->figure.experiment->lambda < b->figure.experiment->lambda;
-  });
-  for (const Comparison* c : sorted) {
-    const double lambda = c->figure.experiment->lambda;
-    add(ours, lambda, c->correct, c->correct_band);
-    add(explained, lambda, c->explained, c->explained_band);
-    if (c->figure.published.empty()) continue;
+  for (const Comparison& c : figures) {
+    const double lambda = c.figure.experiment->lambda;
+    add(ours, lambda, c.correct, c.correct_band);
+    add(explained, lambda, c.explained, c.explained_band);
+    if (c.figure.published.empty()) continue;
     published.x.push_back(lambda);
-    published.y.push_back(parse_published(c->figure.published).value);
+    published.y.push_back(parse_published(c.figure.published).value);
   }
-  const std::vector<report::Panel> panels{
-      {.y_label = "validation accuracy", .series = {published, ours, explained}}};
+  report::Panel panel{.y_label = "validation accuracy", .series = {ours, explained}};
+  if (!published.x.empty()) panel.series.push_back(published);
   return report::curves({.stem = stem, .alt = "Validation accuracy over lambda"},
-                        {.label = "lambda", .log = true}, panels);
+                        {.label = "lambda", .log = true}, {&panel, 1});
 }
 
 report::Picture draw_templates(const std::filesystem::path& stem, const TrainingRun& run) {

@@ -14,7 +14,7 @@ namespace tapegrad::examples {
 /// course's method and with the explanation.
 report::Picture draw_training(const std::filesystem::path& stem, const Replicated& training);
 
-/// Validation accuracy over lambda in a report's searches: published, ours with its band of three
+/// Validation accuracy over lambda in some searches of a report: published, ours with bars of three
 /// sigma, and with the explanation.
 report::Picture draw_search(const std::filesystem::path& stem,
                             const std::vector<Comparison>& figures);

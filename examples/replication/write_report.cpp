@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 #include "examples/replication/pictures.h"
 #include "examples/report/document.h"
@@ -78,7 +79,7 @@ class Writer {
   void gradient_table(const Report& report);
   void findings(const Report& report);
   void trainings(const Report& report);
-  std::vector<Comparison> search_figures(const Report& report) const;
+  std::map<std::string_view, std::vector<Comparison>> search_figures(const Report& report) const;
   void searches(const Report& report);
   void templates(const Report& report);
   void probabilities(const Report& report);
@@ -213,36 +214,40 @@ void Writer::trainings(const Report& report) {
   }
 }
 
-// The validation accuracies of a report's searches.
-std::vector<Comparison> Writer::search_figures(const Report& report) const {
-  std::vector<Comparison> figures;
+// The validation accuracies of a report's searches, search by search.
+std::map<std::string_view, std::vector<Comparison>> Writer::search_figures(
+    const Report& report) const {
+  std::map<std::string_view, std::vector<Comparison>> searches;
   for (const Comparison& c : of_report(all_, report.number)) {
+    const std::string_view section = c.figure.experiment->section;
     const bool validation =
         c.figure.quantity == Quantity::validation || c.figure.quantity == Quantity::best_validation;
-    if (validation && c.figure.experiment->section.find("search") != std::string_view::npos) {
-      figures.push_back(c);
-    }
+    if (!validation || section.find("search") == std::string_view::npos) continue;
+    // 002 prints some figures in both of its searches, which train alike.
+    searches[report.number == "002" ? "coarse and fine search" : section].push_back(c);
   }
-  return figures;
+  return searches;
 }
 
 void Writer::searches(const Report& report) {
-  const std::vector<Comparison> figures = search_figures(report);
-  if (figures.empty()) return;
-  document_.picture(
-      draw_search(picture(fmt::format("{}-search", report.number)), figures),
-      fmt::format("Report {}: validation accuracy over lambda in all searches, with bands of three "
-                  "sigma.",
-                  report.number));
-  std::vector<optim::SearchRow> rows;
-  for (const Comparison& c : figures) {
-    if (!c.explained_band) return;
-    rows.push_back({.values = {c.figure.experiment->lambda},
-                    .mean = c.explained,
-                    .standard_error = published_sigma(c.figure, *c.explained_band)});
-  }
-  for (const std::string& finding : optim::lint_search({"lambda", 1e-5, 1e-1}, rows)) {
-    document_.paragraph("With the explanation the search itself gives a warning: " + finding + ".");
+  for (const auto& [section, figures] : search_figures(report)) {
+    std::string name = fmt::format("{}-{}", report.number, section);
+    std::replace(name.begin(), name.end(), ' ', '-');
+    document_.picture(draw_search(picture(name), figures),
+                      fmt::format("Report {}, {}: validation accuracy over lambda, with bars of "
+                                  "three sigma.",
+                                  report.number, section));
+    std::vector<optim::SearchRow> rows;
+    for (const Comparison& c : figures) {
+      if (!c.explained_band) continue;
+      rows.push_back({.values = {c.figure.experiment->lambda},
+                      .mean = c.explained,
+                      .standard_error = published_sigma(c.figure, *c.explained_band)});
+    }
+    for (const std::string& finding : optim::lint_search({"lambda", 1e-5, 1e-1}, rows)) {
+      document_.paragraph("With the explanation the search itself gives a warning: " + finding +
+                          ".");
+    }
   }
 }
 
