@@ -1,9 +1,15 @@
-// The loops and products of assignment 2's training step, one by one, at that step's sizes.
+// The loops and products of assignment 2's training step, one by one, at that step's sizes, and
+// further products; the larger ones beside OpenBLAS and the processor's arithmetic limit.
 #include "tensor/kernels.h"
 
 #include <benchmark/benchmark.h>
+#include <cblas.h>
 
 #include <algorithm>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include "bench/support/table.h"
 #include "tensor/random.h"
@@ -31,37 +37,116 @@ void count_bytes(State& state, Index bytes) {
   state.counters["GB/s"] = bench::giga_per_second(static_cast<double>(bytes));
 }
 
-void product(State& state, Op op_a, Op op_b, const Shape& a_shape, const Shape& b_shape,
-             const Shape& out_shape) {
-  const Tensor<float> a = normal(a_shape);
-  const Tensor<float> b = normal(b_shape);
-  Tensor<float> out(out_shape);
+// ---- the arithmetic limit: sums that nothing but the multiply-adds' own rate holds up ----
+
+constexpr Index chains = 12;  // more than are under way at once, and no two alike
+
+#if defined(__x86_64__)
+[[gnu::target("avx512f")]] float multiply_add_512(Index n) {
+  const __m512 x = _mm512_set1_ps(0.5F);
+  __m512 sums[chains];
+  for (Index c = 0; c < chains; ++c) sums[c] = _mm512_set1_ps(static_cast<float>(c));
+  for (Index i = 0; i < n; ++i) {
+    for (__m512& sum : sums) sum = _mm512_fmadd_ps(x, sum, x);
+  }
+  for (const __m512& sum : sums) sums[0] = _mm512_add_ps(sums[0], sum);
+  return _mm512_cvtss_f32(sums[0]);
+}
+
+[[gnu::target("avx2,fma")]] float multiply_add_256(Index n) {
+  const __m256 x = _mm256_set1_ps(0.5F);
+  __m256 sums[chains];
+  for (Index c = 0; c < chains; ++c) sums[c] = _mm256_set1_ps(static_cast<float>(c));
+  for (Index i = 0; i < n; ++i) {
+    for (__m256& sum : sums) sum = _mm256_fmadd_ps(x, sum, x);
+  }
+  for (const __m256& sum : sums) sums[0] = _mm256_add_ps(sums[0], sum);
+  return _mm256_cvtss_f32(sums[0]);
+}
+
+void multiply_add(State& state, float (*run)(Index), Index lanes) {
+  constexpr Index n = 10'000;
+  for (auto _ : state) benchmark::DoNotOptimize(run(n));
+  count_flops(state, 2 * n * chains * lanes);
+}
+
+void register_limits() {
+  const auto add = [](const char* name, float (*run)(Index), Index lanes) {
+    benchmark::RegisterBenchmark(name, multiply_add, run, lanes)->Unit(benchmark::kMicrosecond);
+  };
+  if (__builtin_cpu_supports("avx512f")) add("limit: multiply-add, 512 bits", multiply_add_512, 16);
+  if (__builtin_cpu_supports("fma")) add("limit: multiply-add, 256 bits", multiply_add_256, 8);
+}
+#else
+void register_limits() {}
+#endif
+
+// ---- products ----
+
+// a [m, k] or its transpose, times b [k, n] or its transpose.
+struct Sizes {
+  Op op_a, op_b;
+  Index m, n, k;
+};
+
+template <class F>
+void product(State& state, const Sizes& s, F multiply) {
+  const Tensor<float> a = normal(s.op_a == Op::none ? Shape{s.m, s.k} : Shape{s.k, s.m});
+  const Tensor<float> b = normal(s.op_b == Op::none ? Shape{s.k, s.n} : Shape{s.n, s.k});
+  Tensor<float> out({s.m, s.n});
   for (auto _ : state) {
-    kernels::gemm<float>(op_a, op_b, a, b, out.view());
+    multiply(a, b, out);
     benchmark::ClobberMemory();
   }
-  count_flops(state, 2 * out.size() * a_shape[op_a == Op::none ? 1 : 0]);
+  count_flops(state, 2 * s.m * s.n * s.k);
+  count_bytes(state, 4 * (a.size() + b.size() + out.size()));  // each number once
 }
 
-void gemm_forward(State& state) {
-  product(state, Op::none, Op::transpose, {batch, features}, {hidden, features}, {batch, hidden});
+void gemm(State& state, Sizes s) {
+  product(state, s, [&](const Tensor<float>& a, const Tensor<float>& b, Tensor<float>& out) {
+    kernels::gemm<float>(s.op_a, s.op_b, a, b, out.view());
+  });
 }
 
-void gemm_weight_gradient(State& state) {
-  product(state, Op::transpose, Op::none, {batch, hidden}, {batch, features}, {hidden, features});
+void openblas_gemm(State& state, Sizes s) {
+  openblas_set_num_threads(1);
+  const auto flag = [](Op op) { return op == Op::none ? CblasNoTrans : CblasTrans; };
+  const auto side = [](Index n) { return static_cast<int>(n); };
+  product(state, s, [&](const Tensor<float>& a, const Tensor<float>& b, Tensor<float>& out) {
+    cblas_sgemm(CblasRowMajor, flag(s.op_a), flag(s.op_b), side(s.m), side(s.n), side(s.k), 1.0F,
+                a.data(), side(a.shape()[1]), b.data(), side(b.shape()[1]), 0.0F, out.data(),
+                side(s.n));
+  });
 }
 
-void gemm_forward_2(State& state) {
-  product(state, Op::none, Op::transpose, {batch, hidden}, {classes, hidden}, {batch, classes});
+void register_products() {
+  struct Row {
+    const char* name;
+    Sizes sizes;
+  };
+  const Row rows[] = {
+      {"x W1^T    [100,3072] x [50,3072]^T", {Op::none, Op::transpose, batch, hidden, features}},
+      {"dW1       [100,50]^T x [100,3072]", {Op::transpose, Op::none, hidden, features, batch}},
+      {"evaluate  [1000,3072] x [50,3072]^T", {Op::none, Op::transpose, 1000, hidden, features}},
+      {"hidden    [100,3072] x [200,3072]^T", {Op::none, Op::transpose, batch, 200, features}},
+      {"its dW    [100,200]^T x [100,3072]", {Op::transpose, Op::none, 200, features, batch}},
+      {"MLP       [256,1024] x [1024,1024]^T", {Op::none, Op::transpose, 256, 1024, 1024}},
+      {"its dW    [256,1024]^T x [256,1024]", {Op::transpose, Op::none, 1024, 1024, 256}},
+      {"its dx    [256,1024] x [1024,1024]", {Op::none, Op::none, 256, 1024, 1024}},
+      {"MLP's end [256,1024] x [10,1024]^T", {Op::none, Op::transpose, 256, classes, 1024}},
+      {"its dW    [256,10]^T x [256,1024]", {Op::transpose, Op::none, classes, 1024, 256}},
+      {"h W2^T    [100,50] x [10,50]^T", {Op::none, Op::transpose, batch, classes, hidden}},
+      {"dW2       [100,10]^T x [100,50]", {Op::transpose, Op::none, classes, hidden, batch}},
+      {"dh        [100,10] x [10,50]", {Op::none, Op::none, batch, hidden, classes}},
+  };
+  for (const Row& row : rows) {
+    benchmark::RegisterBenchmark(row.name, gemm, row.sizes)->Unit(benchmark::kMicrosecond);
+    benchmark::RegisterBenchmark("  by OpenBLAS", openblas_gemm, row.sizes)
+        ->Unit(benchmark::kMicrosecond);
+  }
 }
 
-void gemm_weight_gradient_2(State& state) {
-  product(state, Op::transpose, Op::none, {batch, classes}, {batch, hidden}, {classes, hidden});
-}
-
-void gemm_hidden_gradient(State& state) {
-  product(state, Op::none, Op::none, {batch, classes}, {classes, hidden}, {batch, hidden});
-}
+// ---- loops ----
 
 void decode(State& state) {
   const std::vector<std::uint8_t> bytes(static_cast<std::size_t>(batch * features), 77);
@@ -161,13 +246,6 @@ void bias_gradient(State& state) {
   count_bytes(state, dy.size() * 4);
 }
 
-BENCHMARK(gemm_forward)->Name("x W1^T    [100,3072] x [50,3072]^T")->Unit(benchmark::kMicrosecond);
-BENCHMARK(gemm_weight_gradient)
-    ->Name("dW1       [100,50]^T x [100,3072]")
-    ->Unit(benchmark::kMicrosecond);
-BENCHMARK(gemm_forward_2)->Name("h W2^T    [100,50] x [10,50]^T");
-BENCHMARK(gemm_weight_gradient_2)->Name("dW2       [100,10]^T x [100,50]");
-BENCHMARK(gemm_hidden_gradient)->Name("dh        [100,10] x [10,50]");
 BENCHMARK(decode)->Name("decode                [100,3072]")->Unit(benchmark::kMicrosecond);
 BENCHMARK(descend)->Name("descend               [50,3072]")->Unit(benchmark::kMicrosecond);
 BENCHMARK(sum)->Name("sum                   [50,3072]");
@@ -180,6 +258,8 @@ BENCHMARK(softmax_cross_entropy_vjp)->Name("  its gradient        [100,10]");
 }  // namespace
 
 int main(int argc, char** argv) {
+  register_limits();
+  register_products();
   bench::MedianTable table;
   return bench::run_benchmarks(argc, argv, table);
 }

@@ -1,15 +1,20 @@
 // What recording costs: chains of ops on one number, where the arithmetic is next to nothing, on
-// our tape and on a plain one of shared pointers.
+// our tape, on a plain one of shared pointers, and in other libraries.
 #include "autograd/tape.h"
 
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
 #include <cmath>
+#include <filesystem>
 #include <functional>
+#include <map>
+#include <memory>
 #include <unordered_set>
 
 #include "autograd/ops.h"
+#include "bench/support/child.h"
+#include "bench/support/contender.h"
 #include "bench/support/report.h"
 #include "bench/support/table.h"
 
@@ -82,6 +87,30 @@ void plain_backward(const Plain& loss) {
   }
 }
 
+// ---- other libraries, in processes of their own ----
+
+using Libraries = std::map<std::string, std::unique_ptr<bench::Child>>;
+
+void start_library(Libraries& libraries, const std::string& name,
+                   const std::vector<std::string>& command) {
+  try {
+    if (!std::filesystem::exists(command[0])) throw std::runtime_error("it was not built");
+    auto child = std::make_unique<bench::Child>(command);
+    fmt::print("{}\n", child->line());
+    libraries.emplace(name, std::move(child));
+  } catch (const std::exception& error) {
+    fmt::print("{} is left out: {}\n", name, error.what());
+  }
+}
+
+Libraries start_libraries() {
+  Libraries libraries;
+  start_library(libraries, "PyTorch", bench::peer_script("pytorch_chain.py"));
+  start_library(libraries, "LibTorch", {bench::peer_program("libtorch_chain")});
+  start_library(libraries, "NumPy", bench::peer_script("numpy_chain.py"));
+  return libraries;
+}
+
 // ---- the chains ----
 
 using V = Var<float>;
@@ -135,6 +164,31 @@ void peer_chain(State& state, Op op) {
   state.counters["ns/op"] = bench::nanoseconds_each(static_cast<double>(chain_length));
 }
 
+void library_chain(State& state, bench::Child& library, const std::string& op) {
+  double time = 0;
+  double chains = 0;
+  for (auto _ : state) {
+    library.send(fmt::format("{} {}\n", op, chain_length));
+    const double nanoseconds = std::stod(library.line());
+    state.SetIterationTime(nanoseconds * 1e-9 * static_cast<double>(chain_length));
+    time += nanoseconds;
+    ++chains;
+  }
+  state.counters["ns/op"] = time / chains;
+}
+
+void add_library_benchmarks(const Libraries& libraries) {
+  for (const char* op : {"scale", "add", "mul", "tanh"}) {
+    for (const auto& [name, child] : libraries) {
+      benchmark::RegisterBenchmark((std::string(op) + ", " + name).c_str(), [op,
+                                                                             library = child.get()](
+                                                                                State& state) {
+        library_chain(state, *library, op);
+      })->UseManualTime();
+    }
+  }
+}
+
 template <class Ours, class Peer>
 void add_benchmarks(const std::string& op, Ours ours, Peer peer) {
   benchmark::RegisterBenchmark((op + ", ours").c_str(), [=](State& state) {
@@ -169,27 +223,39 @@ void print_targets(const bench::MedianTable& table, const std::string& op) {
   if (std::isnan(time)) return;  // not selected
   // Most of tanh's time is tanh itself, which says nothing about the tape.
   if (op != "tanh") {
-    bench::print_target(op + ": record and backward", time, bench::Bound::at_most, 40, "ns/op");
+    bench::print_target(op + ": record and backward", time, bench::Bound::at_most, 20, "ns/op");
   }
   bench::print_target(op + ": arena", table.counter(ours, "bytes/op"), bench::Bound::at_most, 200,
                       "bytes/op");
 }
 
-void print_ratio(const bench::MedianTable& table, const std::string& op) {
+void print_ratio(const bench::MedianTable& table, const std::string& op, const std::string& peer) {
   const double ratio =
-      table.counter(op + ", shared_ptr", "ns/op") / table.counter(op + ", ours", "ns/op");
-  if (!std::isnan(ratio)) fmt::print("  {:<44} {:>8.2f}\n", op + ": shared_ptr tape / ours", ratio);
+      table.counter(op + ", " + peer, "ns/op") / table.counter(op + ", ours", "ns/op");
+  if (std::isnan(ratio)) return;
+  const std::string what = fmt::format("{}: {} / ours", op, peer);
+  if (peer == "PyTorch" && op != "tanh") {
+    bench::print_target(what, ratio, bench::Bound::at_least, 150, "");
+  } else {
+    fmt::print("  {:<44} {:>8.2f}\n", what, ratio);
+  }
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  const Libraries libraries = start_libraries();
   add_all_benchmarks();
+  add_library_benchmarks(libraries);
   bench::MedianTable table;
   const int code = bench::run_benchmarks(argc, argv, table);
   if (code != 0) return code;
   fmt::print("\n");
   for (const char* op : {"scale", "add", "mul", "tanh"}) print_targets(table, op);
-  for (const char* op : {"scale", "add", "mul", "tanh"}) print_ratio(table, op);
+  for (const char* op : {"scale", "add", "mul", "tanh"}) {
+    for (const char* peer : {"shared_ptr", "PyTorch", "LibTorch", "NumPy"}) {
+      print_ratio(table, op, peer);
+    }
+  }
   return 0;
 }

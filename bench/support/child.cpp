@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <cerrno>
 #include <cstring>
 #include <stdexcept>
+#include <utility>
 
 namespace tapegrad::bench {
 namespace {
@@ -59,9 +61,9 @@ Child::Child(const std::vector<std::string>& command) {
 }
 
 Child::~Child() {
-  close(to_);
+  if (to_ >= 0) close(to_);
   std::fclose(from_);
-  waitpid(pid_, nullptr, 0);
+  if (pid_ >= 0) waitpid(pid_, nullptr, 0);
 }
 
 void Child::send(std::span<const std::byte> bytes) {
@@ -80,6 +82,17 @@ std::string Child::line() {
     text.push_back(static_cast<char>(c));
   }
   return text;
+}
+
+long Child::peak_memory() {
+  close(std::exchange(to_, -1));
+  while (std::fgetc(from_) != EOF) {
+  }
+  int status = 0;
+  rusage usage{};
+  wait4(std::exchange(pid_, -1), &status, 0, &usage);
+  if (status != 0) throw std::runtime_error("the child process failed");
+  return usage.ru_maxrss * 1024;
 }
 
 }  // namespace tapegrad::bench

@@ -26,6 +26,11 @@ class Child {
   /// Its next line, without the newline. Throws when it has ended.
   std::string line();
 
+  /// Closes its stdin, waits for its end and returns the most memory it ever had, in bytes. That
+  /// is never less than what this process has, whose memory a new process has at first. Throws
+  /// when it fails.
+  long peak_memory();
+
  private:
   pid_t pid_ = -1;
   int to_ = -1;

@@ -53,8 +53,7 @@ std::string blas_file() {
 }
 
 std::string machine_description() {
-  return fmt::format("{}; loops {}; {}", processor(), kernels::loops<float>().instruction_set,
-                     blas_description());
+  return fmt::format("{}; {}; {}", processor(), kernels::build_info(), blas_description());
 }
 
 void print_target(std::string_view what, double measured, Bound bound, double target,

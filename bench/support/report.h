@@ -16,7 +16,7 @@ std::string blas_description();
 /// The file of the OpenBLAS that this process has loaded.
 std::string blas_file();
 
-/// One line: processor, instruction set of our loops, OpenBLAS.
+/// One line: processor, what our loops and products run on, OpenBLAS.
 std::string machine_description();
 
 enum class Bound : bool { at_most, at_least };

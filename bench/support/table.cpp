@@ -14,6 +14,12 @@ namespace {
 using benchmark::Counter;
 using Run = benchmark::BenchmarkReporter::Run;
 
+// Processor time, unless the benchmark measures its time itself.
+double time_of(const Run& run) {
+  return run.run_name.time_type == "manual_time" ? run.GetAdjustedRealTime()
+                                                 : run.GetAdjustedCPUTime();
+}
+
 bool is_result(const Run& run) {
   return run.aggregate_name == "median" ||
          (run.run_type == Run::RT_Iteration && run.repetitions <= 1);
@@ -36,8 +42,8 @@ void MedianTable::Finalize() {
            std::tuple(b.family_index, b.per_family_instance_index);
   });
   for (const Run& run : medians_) {
-    fmt::print("  {:<{}} {:>10.1f} {}", run.run_name.function_name, name_width_,
-               run.GetAdjustedCPUTime(), benchmark::GetTimeUnitString(run.time_unit));
+    fmt::print("  {:<{}} {:>10.1f} {}", run.run_name.function_name, name_width_, time_of(run),
+               benchmark::GetTimeUnitString(run.time_unit));
     for (const auto& [name, counter] : run.counters) {
       fmt::print(" {:>9.1f} {}", counter.value, name);
     }

@@ -9,7 +9,7 @@
 namespace tapegrad::bench {
 
 /// Keeps each benchmark's median (or its one run) and prints all of them at the end, in the order
-/// in which they were registered: name, CPU time, then each counter as "value name".
+/// in which they were registered: name, time, then each counter as "value name".
 class MedianTable final : public benchmark::BenchmarkReporter {
  public:
   bool ReportContext(const Context& context) override;
