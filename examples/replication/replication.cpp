@@ -20,8 +20,8 @@ TrainingPlan plan_of(const Experiment& experiment, Method method,
                                                 : explained_plan(experiment, options.seed);
   if (!options.quick) return plan;
   plan.split = Split::small;
-  plan.half_cycle = 3;
-  plan.steps = 6;
+  plan.half_cycle = 1;
+  plan.steps = 2;
   plan.images = 0;
   plan.measurements = std::min<Index>(plan.measurements, 3);
   return plan;

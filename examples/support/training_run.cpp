@@ -60,9 +60,9 @@ DatasetOptions dataset_options(DatasetOptions options, const TrainingPlan& plan)
 }
 
 Dataset few_images(data::Scope scope) {
-  data::ImageSet train = data::synthetic_images(400, 1);
+  data::ImageSet train = data::synthetic_images(200, 1);
   auto standardizer = data::Standardizer::fit(train, scope);
-  return {std::move(train),        data::synthetic_images(200, 2), data::synthetic_images(200, 3),
+  return {std::move(train),        data::synthetic_images(100, 2), data::synthetic_images(100, 3),
           std::move(standardizer), "a few synthetic images",       {}};
 }
 

@@ -17,10 +17,10 @@ using tapegrad::test::run_command;
 using tapegrad::test::TemporaryFolder;
 
 const std::string on_few_images =
-    "lambda_search --quiet --synthetic --train-batches 1 --validation 500 --points 4 "
-    "--half-cycle 6 ";
+    "lambda_search --quiet --synthetic --train-batches 1 --validation 200 --points 3 "
+    "--half-cycle 4 ";
 const std::string small_search =
-    on_few_images + "--fine-points 3 --fine-cycles 1 --cycles 2 --final-cycles 1 ";
+    on_few_images + "--fine-points 2 --fine-cycles 1 --cycles 2 --final-cycles 1 ";
 
 std::map<std::string, std::string> tables(const fs::path& folder) {
   std::map<std::string, std::string> all;
@@ -34,7 +34,7 @@ std::map<std::string, std::string> tables(const fs::path& folder) {
 
 TEST_CASE("lambda_search: the tables do not depend on the number of jobs") {
   const TemporaryFolder folder;
-  for (const char* jobs : {"1", "2", "5"}) {
+  for (const char* jobs : {"1", "4"}) {
     const Result result =
         run(folder.path(), small_search + "--seeds 2 --out " + jobs + " --jobs " + jobs);
     CAPTURE(result.output);
@@ -42,8 +42,7 @@ TEST_CASE("lambda_search: the tables do not depend on the number of jobs") {
     CHECK_THAT(result.output, Contains("coarse search"));
     CHECK_THAT(result.output, Contains("final training"));
   }
-  CHECK(tables(folder.path() / "1") == tables(folder.path() / "2"));
-  CHECK(tables(folder.path() / "1") == tables(folder.path() / "5"));
+  CHECK(tables(folder.path() / "1") == tables(folder.path() / "4"));
   CHECK(contents(folder.path() / "1/coarse.csv").size() > 100);
   CHECK_FALSE(fs::exists(folder.path() / "1/coarse.journal"));
 }
@@ -51,7 +50,7 @@ TEST_CASE("lambda_search: the tables do not depend on the number of jobs") {
 TEST_CASE("lambda_search: killed at any moment and resumed, it gives the same tables") {
   const TemporaryFolder folder;
   REQUIRE(run(folder.path(), small_search + "--out whole").exit_code == 0);
-  for (const char* seconds : {"0.2", "0.5", "0.9", "1.4", "2.0"}) {
+  for (const char* seconds : {"0.3", "0.9", "2.0"}) {
     const std::string out = std::string("--out killed") + seconds;
     const fs::path path = folder.path() / (std::string("killed") + seconds);
     const Result killed = run_command(folder.path(), fmt::format("timeout -s KILL {} {}", seconds,

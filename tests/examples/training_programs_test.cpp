@@ -14,8 +14,9 @@ using tapegrad::test::Result;
 using tapegrad::test::run;
 using tapegrad::test::TemporaryFolder;
 
-const std::string short_run = "assignment2 --quiet --batch-size 500 --half-cycle 10 ";
-const std::string longer_run = "assignment2 --quiet --batch-size 500 --half-cycle 50 ";
+const std::string quiet_run = "assignment2 --quiet --batch-size 500 --measure-per-cycle 1 ";
+const std::string short_run = quiet_run + "--half-cycle 10 ";
+const std::string longer_run = quiet_run + "--half-cycle 50 ";
 
 }  // namespace
 
