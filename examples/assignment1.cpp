@@ -108,6 +108,9 @@ template <Real T>
 int train_all(const Options& options, const CommandLine& command_line) {
   options.optimizer.check();
   options.check();
+  if (options.decay_every == 0 && options.decay_factor != 0.1) {
+    throw UsageError("--decay-factor has no meaning without --decay-every");
+  }
   options.apply();
   prepare_folder(options.out);
   const Dataset images = load_dataset(options.data);

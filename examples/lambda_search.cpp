@@ -218,6 +218,12 @@ void train_best(const Options& options, double lambda, std::optional<Dataset> im
 
 int run(const Options& options, const CommandLine& command_line) {
   if (options.low > options.high) throw UsageError("--low is above --high");
+  if (options.halving > options.cycles) {
+    throw UsageError(
+        fmt::format("--halving {} needs --cycles {} or more: it begins with a part of "
+                    "them",
+                    options.halving, options.halving));
+  }
   print_blas_warning();
   prepare_folder(options.out);
   std::optional<Dataset> images(load_dataset(options.data));

@@ -135,7 +135,7 @@ int main(int argc, char** argv) {
   command_line
       .text("--data", options.data.folder,
             "Folder with the binary CIFAR-10 files; else $CIFAR10_DIR, else "
-            "./data/cifar-10-batches-bin, else synthetic images")
+            "./data/cifar-10-batches-bin")
       .count("--seed", options.seed, 0, 1'000'000'000, "Seed of weights and batches")
       .count("--jobs", options.jobs, 1, 256, "Trainings at a time; the figures do not depend on it")
       .flag("--quick", options.quick, "A few steps on a few synthetic images, to try things out")

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
 #include "examples/replication/pictures.h"
 #include "examples/report/document.h"
@@ -24,6 +25,12 @@ std::string file_name(const Experiment& e) {
   std::replace(name.begin(), name.end(), ' ', '-');
   return name;
 }
+
+// Trainings of a report that differ in lambda alone.
+struct Search {
+  std::string_view name;  // of the first one's section
+  std::vector<Comparison> figures;
+};
 
 // Writes one document; its parts are the sections below, in reading order.
 class Writer {
@@ -79,7 +86,7 @@ class Writer {
   void gradient_table(const Report& report);
   void findings(const Report& report);
   void trainings(const Report& report);
-  std::map<std::string_view, std::vector<Comparison>> search_figures(const Report& report) const;
+  std::vector<Search> search_figures(const Report& report) const;
   void searches(const Report& report);
   void templates(const Report& report);
   void probabilities(const Report& report);
@@ -214,29 +221,32 @@ void Writer::trainings(const Report& report) {
   }
 }
 
-// The validation accuracies of a report's searches, search by search.
-std::map<std::string_view, std::vector<Comparison>> Writer::search_figures(
-    const Report& report) const {
-  std::map<std::string_view, std::vector<Comparison>> searches;
+// The validation accuracies of a report's searches, those that train alike together.
+std::vector<Search> Writer::search_figures(const Report& report) const {
+  std::map<std::pair<Split, Index>, Search> searches;
   for (const Comparison& c : of_report(all_, report.number)) {
-    const std::string_view section = c.figure.experiment->section;
+    const Experiment& e = *c.figure.experiment;
     const bool validation =
         c.figure.quantity == Quantity::validation || c.figure.quantity == Quantity::best_validation;
-    if (!validation || section.find("search") == std::string_view::npos) continue;
-    // 002 prints some figures in both of its searches, which train alike.
-    searches[report.number == "002" ? "coarse and fine search" : section].push_back(c);
+    if (!validation || e.section.find("search") == std::string_view::npos) continue;
+    Search& search = searches[{e.training.split, e.training.cycles}];
+    if (search.figures.empty()) search.name = e.section;
+    search.figures.push_back(c);
   }
-  return searches;
+  std::vector<Search> found;
+  for (auto& [training, search] : searches) found.push_back(std::move(search));
+  return found;
 }
 
 void Writer::searches(const Report& report) {
   for (const auto& [section, figures] : search_figures(report)) {
     std::string name = fmt::format("{}-{}", report.number, section);
     std::replace(name.begin(), name.end(), ' ', '-');
+    const Training& t = figures.front().figure.experiment->training;
     document_.picture(draw_search(picture(name), figures),
-                      fmt::format("Report {}, {}: validation accuracy over lambda, with bars of "
-                                  "three sigma.",
-                                  report.number, section));
+                      fmt::format("Report {}, every training of {} cycles in its searches: "
+                                  "validation accuracy over lambda, with bars of three sigma.",
+                                  report.number, t.cycles));
     std::vector<optim::SearchRow> rows;
     for (const Comparison& c : figures) {
       if (!c.explained_band) continue;

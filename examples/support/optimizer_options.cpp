@@ -41,7 +41,7 @@ void OptimizerOptions::add_options(CommandLine& command_line) {
   command_line
       .choice("--optimizer", optimizer, optimizers,
               "How gradients move the weights. The last four adapt to the gradients' size and want "
-              "lower rates, see --lr-max. adamw decays the weights beside the gradient, so that "
+              "lower rates: .001 for adam. adamw decays the weights beside the gradient, so that "
               "the printed cost is not quite what it minimises")
       .number("--momentum", momentum, 0, 0.9999,
               "Of momentum, nesterov and rmsprop: the share of the velocity that a step keeps; "
