@@ -8,6 +8,7 @@
 #include "autograd/gradcheck_report.h"
 #include "autograd/ops.h"
 #include "autograd/parameter_list.h"
+#include "autograd/parameter_values.h"
 #include "autograd/profile.h"
 #include "data/ahead_loader.h"
 #include "data/cifar10.h"

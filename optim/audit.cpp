@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/parameter_values.h"
 #include "tensor/error.h"
 
 namespace tapegrad::optim {
@@ -13,30 +14,11 @@ namespace {
 
 using Tensors = std::vector<Tensor<double>>;
 
-// Puts the parameters back at the end of its scope.
-class Restore {
- public:
-  explicit Restore(const ParameterList<double>& parameters)
-      : parameters_(parameters), originals_(values(parameters)) {}
-  ~Restore() {
-    for (std::size_t i = 0; i < originals_.size(); ++i) {
-      std::copy(originals_[i].begin(), originals_[i].end(),
-                parameters_[i].parameter->write().begin());
-    }
-  }
-  Restore(const Restore&) = delete;
-  Restore& operator=(const Restore&) = delete;
-
-  static Tensors values(const ParameterList<double>& parameters) {
-    Tensors all;
-    for (const auto& p : parameters) all.emplace_back(p.parameter->value());
-    return all;
-  }
-
- private:
-  ParameterList<double> parameters_;
-  Tensors originals_;
-};
+Tensors values(const ParameterList<double>& parameters) {
+  Tensors all;
+  for (const auto& p : parameters) all.emplace_back(p.parameter->value());
+  return all;
+}
 
 Tensors gradients(const ParameterList<double>& parameters, const Cost<double>& cost) {
   {
@@ -176,7 +158,7 @@ std::string to_string(const AuditReport& report) {
 AuditReport audit_update(const ParameterList<double>& parameters, const Cost<double>& cost,
                          const std::function<void()>& step, const AuditOptions& options) {
   require_valid(options);
-  const Restore restore(parameters);
+  const RestoreAtExit<double> restore{ParameterValues<double>(parameters)};
   AuditReport report;
   Tensors velocity;
   for (const auto& p : parameters) {
@@ -185,7 +167,7 @@ AuditReport audit_update(const ParameterList<double>& parameters, const Cost<dou
   }
   for (int t = 0; t < options.steps; ++t) {
     const double lr = options.lr(t);
-    const Tensors before = Restore::values(parameters);
+    const Tensors before = values(parameters);
     const Tensors gradient = gradients(parameters, cost);
     step();
     for (std::size_t i = 0; i < parameters.size(); ++i) {

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "autograd/parameter_list.h"
+#include "autograd/parameter_values.h"
 #include "autograd/tape.h"
 
 namespace tapegrad::optim {
@@ -20,6 +21,16 @@ struct ParamGroup {
 
 template <Real T>
 using ParamGroups = std::vector<ParamGroup<T>>;
+
+/// The values of all parameters of all groups, now.
+template <Real T>
+ParameterValues<T> values_of(const ParamGroups<T>& groups) {
+  ParameterValues<T> values;
+  for (const auto& group : groups) {
+    for (const auto& p : group.parameters) values.add(*p.parameter);
+  }
+  return values;
+}
 
 /// One group without decay.
 template <Real T>

@@ -22,32 +22,6 @@ void require_valid(const RangeTestOptions& o) {
   }
 }
 
-// The parameters' values, put back at the end of the scope.
-template <Real T>
-class Restore {
- public:
-  explicit Restore(const ParamGroups<T>& groups) : groups_(groups) {
-    for (const auto& group : groups_) {
-      for (const auto& p : group.parameters) values_.emplace_back(p.parameter->value());
-    }
-  }
-  ~Restore() {
-    std::size_t i = 0;
-    for (const auto& group : groups_) {
-      for (const auto& p : group.parameters) {
-        std::copy(values_[i].begin(), values_[i].end(), p.parameter->write().begin());
-        ++i;
-      }
-    }
-  }
-  Restore(const Restore&) = delete;
-  Restore& operator=(const Restore&) = delete;
-
- private:
-  ParamGroups<T> groups_;
-  std::vector<Tensor<T>> values_;
-};
-
 // An exponential average, corrected for its start.
 class Smoothed {
  public:
@@ -86,7 +60,7 @@ RangeTest lr_range_test(const ParamGroups<T>& groups, const typename Trainer<T>:
                     .lr_max = options.lr_max,
                     .steps = options.steps,
                     .exponential = options.exponential};
-  const Restore<T> restore(groups);
+  const RestoreAtExit<T> restore(values_of(groups));
   Sgd<T> sgd(groups, ramp);
   const auto due = per_cycle(options.measurements, options.steps);
   RangeTest test;

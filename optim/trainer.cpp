@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 
 #include "optim/progress.h"
@@ -18,13 +17,6 @@ void require_finite(double loss, const Optimizer<T>& optimizer) {
       fmt::format("the loss is {} at step {} (learning rate {:g}); a lower learning rate or "
                   "clipped gradients may keep it finite",
                   std::abs(loss), optimizer.steps(), optimizer.lr()));
-}
-
-template <Real T, class F>
-void for_each_parameter(const ParamGroups<T>& groups, F f) {
-  for (const auto& group : groups) {
-    for (const auto& p : group.parameters) f(*p.parameter);
-  }
 }
 
 }  // namespace
@@ -65,23 +57,11 @@ void Trainer<T>::note_best() {
                       history_.back().validation.accuracy > history_[best_].validation.accuracy;
   if (better) {
     best_ = history_.size() - 1;
-    if (!options_.keep_best) return;
-    kept_.clear();
-    for_each_parameter(optimizer_.groups(),
-                       [&](const Parameter<T>& p) { kept_.emplace_back(p.value()); });
+    if (options_.keep_best) kept_ = values_of(optimizer_.groups());
   } else if (options_.patience > 0 &&
              history_.size() - 1 - best_ >= static_cast<std::size_t>(options_.patience)) {
     stop();
   }
-}
-
-template <Real T>
-void Trainer<T>::restore_best() {
-  std::size_t i = 0;
-  for_each_parameter(optimizer_.groups(), [&](Parameter<T>& p) {
-    std::copy(kept_[i].begin(), kept_[i].end(), p.write().begin());
-    ++i;
-  });
 }
 
 template <Real T>
@@ -133,7 +113,7 @@ void Trainer<T>::run(Index steps) {
       measure();
     }
   }
-  if (options_.keep_best) restore_best();
+  if (options_.keep_best) kept_.restore();
 }
 
 template class Trainer<float>;

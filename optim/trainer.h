@@ -6,7 +6,6 @@
 
 #include "optim/history.h"
 #include "optim/optimizer.h"
-#include "tensor/tensor.h"
 
 namespace tapegrad::optim {
 
@@ -71,14 +70,13 @@ class Trainer {
   double step();
   void measure();
   void note_best();
-  void restore_best();
 
   Optimizer<T>& optimizer_;
   Loss loss_;
   TrainerOptions options_;
   std::vector<Measurement> history_;
-  std::size_t best_ = 0;         // place in history_
-  std::vector<Tensor<T>> kept_;  // the parameters' values there, for keep_best
+  std::size_t best_ = 0;     // place in history_
+  ParameterValues<T> kept_;  // from there, for keep_best
   TapeObserver<T>* observer_ = nullptr;
   bool stopped_ = false;
 };

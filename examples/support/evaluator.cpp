@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "autograd/ops.h"
+#include "autograd/parameter_values.h"
 #include "nn/metrics.h"
 #include "tensor/error.h"
 
@@ -37,24 +38,6 @@ class EvaluationMode {
 
  private:
   nn::Module<T>& network_;
-};
-
-// The parameters as they are now, again at the end of its life.
-template <Real T>
-class KeepParameters {
- public:
-  explicit KeepParameters(ParameterList<T> parameters) : parameters_(std::move(parameters)) {
-    now_.add(parameters_);
-  }
-  ~KeepParameters() { now_.restore(0, parameters_); }
-  KeepParameters(const KeepParameters&) = delete;
-  KeepParameters& operator=(const KeepParameters&) = delete;
-
-  const ParameterList<T>& parameters() const { return parameters_; }
-
- private:
-  ParameterList<T> parameters_;
-  nn::Snapshots<T> now_;
 };
 
 }  // namespace
@@ -121,10 +104,11 @@ optim::Scores Evaluator<T>::ensemble(const nn::Snapshots<T>& snapshots,
   if (snapshots.size() == 0) {
     throw OptionError("ensemble: there are no snapshots: add() some first");
   }
-  const KeepParameters<T> keep(network_.parameters());
+  const ParameterList<T> parameters = network_.parameters();
+  const RestoreAtExit<T> keep{ParameterValues<T>(parameters)};
   std::vector<double> sums;  // of probabilities, [images, classes]
   for (Index s = 0; s < snapshots.size(); ++s) {
-    snapshots.restore(s, keep.parameters());
+    snapshots.restore(s, parameters);
     std::size_t place = 0;
     for_each_block(images, [&](Var<T> logits, const data::Batch<T>&) {
       const View<const T> p = softmax(logits).value();

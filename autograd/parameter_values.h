@@ -1,0 +1,52 @@
+// Parameters as they were.
+#pragma once
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "autograd/parameter_list.h"
+
+namespace tapegrad {
+
+/// Copies of parameters' values, to be written back. The parameters must outlive it.
+template <Scalar T>
+class ParameterValues {
+ public:
+  ParameterValues() = default;
+
+  /// The values of all parameters in the list, now.
+  explicit ParameterValues(const ParameterList<T>& parameters) {
+    for (const auto& p : parameters) add(*p.parameter);
+  }
+
+  /// Also keeps this parameter's value, as it is now.
+  void add(Parameter<T>& parameter) {
+    kept_.emplace_back(&parameter, Tensor<T>(parameter.value()));
+  }
+
+  /// Writes the values back.
+  void restore() const {
+    for (const auto& [parameter, value] : kept_) {
+      std::copy(value.begin(), value.end(), parameter->write().begin());
+    }
+  }
+
+ private:
+  std::vector<std::pair<Parameter<T>*, Tensor<T>>> kept_;
+};
+
+/// Restores the values at the end of its scope, also when something throws.
+template <Scalar T>
+class RestoreAtExit {
+ public:
+  explicit RestoreAtExit(ParameterValues<T> values) : values_(std::move(values)) {}
+  ~RestoreAtExit() { values_.restore(); }
+  RestoreAtExit(const RestoreAtExit&) = delete;
+  RestoreAtExit& operator=(const RestoreAtExit&) = delete;
+
+ private:
+  ParameterValues<T> values_;
+};
+
+}  // namespace tapegrad
