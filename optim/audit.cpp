@@ -46,10 +46,12 @@ double norm(const Tensor<double>& x) {
   return std::sqrt(sum);
 }
 
+// NaN when any number is.
 double largest(const Tensor<double>& x) {
   double most = 0;
   for (const double v : x) {
-    if (!(std::abs(v) <= most)) most = std::abs(v);
+    if (std::isnan(v)) return v;
+    most = std::max(most, std::abs(v));
   }
   return most;
 }
@@ -179,7 +181,7 @@ AuditReport audit_update(const ParameterList<double>& parameters, const Cost<dou
       const View<const double> after = parameters[i].parameter->value();
       for (Index j = 0; j < after.size(); ++j) change.made[j] = (before[i][j] - after[j]) / lr;
       const double error = relative_error(change);
-      if (!(error <= audited.error)) audited.error = error;
+      if (!std::isnan(audited.error) && !(error <= audited.error)) audited.error = error;
       if (error <= options.tolerance + rounding(change, lr) || !audited.passed) continue;
       audited.passed = false;
       report.diagnosis.push_back(t == 0

@@ -7,6 +7,7 @@
 #include "tensor/error.h"
 #include "tensor/random.h"
 #include "tests/catch.h"
+#include "tests/worse.h"
 
 using namespace tapegrad;
 using data::ImageSet;
@@ -65,7 +66,7 @@ long double decoding_error(const ImageSet& set, const Standardizer& standardizer
       const long double x = set.image(i)[j] / 255.0L;
       const long double mean = standardizer.mean()[j], std = standardizer.std()[j];
       const long double error = std::abs(out[j] - (x - mean) / std);
-      worst = std::max(worst, error / (std::max({x, mean, 1 / 255.0L}) / std));
+      worst = test::worse(worst, error / (std::max({x, mean, 1 / 255.0L}) / std));
     }
   }
   return worst;

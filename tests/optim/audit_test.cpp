@@ -1,5 +1,7 @@
 #include "optim/audit.h"
 
+#include <cmath>
+
 #include "autograd/ops.h"
 #include "nn/activations.h"
 #include "nn/linear.h"
@@ -163,4 +165,14 @@ TEST_CASE("audit: a step that does nothing is named") {
   const AuditReport report =
       audit_update(p.net.parameters(), p.cost(), [] {}, {.lr = Constant{0.1}, .lambda = lambda});
   CHECK_THAT(diagnosis(report), Contains("0.weight: is not updated at all"));
+}
+
+TEST_CASE("audit: an update that is NaN in one element fails") {
+  Problem p;
+  const AuditReport report =
+      audit_update(p.net.parameters(), p.cost(),
+                   [&] { p.net.parameters()[0].parameter->write()[0] = std::nan(""); },
+                   {.lr = Constant{0.1}, .lambda = lambda});
+  CHECK_FALSE(report.parameters[0].passed);
+  CHECK(std::isnan(report.parameters[0].error));
 }

@@ -8,6 +8,7 @@
 
 #include "tensor/error.h"
 #include "tests/catch.h"
+#include "tests/worse.h"
 
 using namespace tapegrad;
 using Catch::Matchers::Message;
@@ -68,7 +69,7 @@ double error(const Rates& schedule, Index steps, Index late = 0) {
   for (Index t = 0; t < steps; ++t) {
     const Long d = std::abs(schedule(t) - rates[static_cast<std::size_t>(t + late)]);
     const auto relative = static_cast<double>(d / schedule.lr_max);
-    if (!(relative <= worst)) worst = relative;
+    worst = test::worse(worst, relative);
   }
   return worst;
 }
@@ -84,7 +85,7 @@ TEST_CASE("cyclic rate: follows the formula at every step of three cycles") {
     for (Index t = 0; t <= clr.steps(3); ++t) {
       const long double expected = triangle(t, clr);
       const auto error = static_cast<double>(std::abs(clr(t) - expected) / expected);
-      if (!(error <= worst)) worst = error;
+      worst = test::worse(worst, error);
     }
     CHECK(!(worst > 1e-14));
   }
@@ -144,7 +145,7 @@ TEST_CASE("cyclic rate: another decay or growth is noticed") {
   const auto differs = [&](optim::CyclicLr other) {
     Long worst = 0;
     for (Index t = 0; t < 100; ++t)
-      worst = std::max(worst, std::abs(other(t) - rates[static_cast<std::size_t>(t)]));
+      worst = test::worse(worst, std::abs(other(t) - rates[static_cast<std::size_t>(t)]));
     return worst > 1e-3L;
   };
   CHECK_FALSE(differs(clr));

@@ -8,6 +8,7 @@
 #include "tensor/error.h"
 #include "tensor/random.h"
 #include "tests/catch.h"
+#include "tests/worse.h"
 
 using namespace tapegrad;
 using Catch::Matchers::Message;
@@ -98,7 +99,7 @@ double error_after(Index steps, const optim::SgdOptions& options,
   Long largest = 0;
   for (std::size_t i = 0; i < 12; ++i) {
     const Long d = std::abs(problem.number(static_cast<Index>(i)) - reference.w[i]);
-    if (!(d <= difference)) difference = d;
+    difference = test::worse(difference, d);
     largest = std::max(largest, std::abs(reference.w[i]));
   }
   return static_cast<double>(difference / largest);

@@ -9,6 +9,7 @@
 #include "tensor/kernels.h"
 #include "tensor/random.h"
 #include "tests/catch.h"
+#include "tests/worse.h"
 
 namespace tapegrad::test {
 
@@ -32,7 +33,7 @@ double error(View<const T> got, const Numbers& want, double start) {
   double worst = 0;
   for (std::size_t i = 0; i < want.size(); ++i) {
     const double e = std::abs(got.data()[i] - (start + want[i])) / (1 + std::abs(want[i]));
-    if (!(e <= worst)) worst = e;
+    worst = test::worse(worst, e);
   }
   return worst;
 }
