@@ -4,6 +4,7 @@
 
 #include "autograd/instantiate.h"
 #include "autograd/ops.h"
+#include "tensor/convolution.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
 #include "tensor/spatial.h"
@@ -11,7 +12,6 @@
 namespace tapegrad {
 
 using kernels::loops;
-using kernels::Op;
 using kernels::Windows;
 
 namespace {
@@ -74,70 +74,6 @@ Windows pool_windows(const char* op, const Shape& x, Index size, Index stride) {
   return windows;
 }
 
-// The n-th sample of a batch, as a matrix.
-template <class T>
-View<T> sample(const View<T>& batch, Index n, Index rows, Index cols) {
-  return {batch.data() + n * rows * cols, {rows, cols}};
-}
-
-// One image's convolution as a matrix product: y [Cout, P] = w [Cout, K] columns [K, P], where
-// column p holds the K pixels under the kernel at place p. Columns are made anew in the backward
-// pass: copying pixels of one image that stays in the cache is cheaper than keeping the whole
-// batch's columns, which are kh kw times as large as the batch.
-template <Scalar T>
-struct Products {
-  Windows windows;
-  Index images, filters;
-  View<T> columns;  // scratch for one image
-
-  Index places() const { return windows.count(); }
-  Index window_size() const { return windows.window_size(); }
-  View<const T> matrix(View<const T> w) const { return w.reshaped({filters, window_size()}); }
-
-  // A kernel of one pixel that visits every pixel sees the image as it is.
-  bool pointwise() const {
-    return windows.window_height == 1 && windows.window_width == 1 && windows.stride == 1 &&
-           windows.padding == 0;
-  }
-  View<const T> columns_of(View<const T> x, Index n) const {
-    if (pointwise()) return sample(x, n, window_size(), places());
-    kernels::im2col<T>(windows, x.data() + n * windows.image_size(), columns.data());
-    return columns;
-  }
-
-  void forward(View<const T> x, View<const T> w, View<const T> b, View<T> y) const {
-    for (Index n = 0; n < images; ++n) {
-      const View<T> yn = sample(y, n, filters, places());
-      loops<T>().repeat_columns(filters, places(), b.data(), yn.data(), true);
-      kernels::gemm<T>(Op::none, Op::none, matrix(w), columns_of(x, n), {yn, false});
-    }
-  }
-
-  // dx: dcolumns [K, P] = w^T dy, every entry going back to the pixel it was copied from.
-  void x_vjp(View<const T> dy, View<const T> w, Target<T> dx) const {
-    if (dx.fresh && !pointwise()) kernels::fill<T>(T(0), dx);
-    for (Index n = 0; n < images; ++n) {
-      const View<const T> dyn = sample(dy, n, filters, places());
-      if (pointwise()) {
-        kernels::gemm<T>(Op::transpose, Op::none, matrix(w), dyn,
-                         {sample(dx.to, n, window_size(), places()), dx.fresh});
-      } else {
-        kernels::gemm<T>(Op::transpose, Op::none, matrix(w), dyn, columns);
-        kernels::col2im<T>(windows, columns.data(), dx.to.data() + n * windows.image_size());
-      }
-    }
-  }
-
-  // dw [Cout, K] = sum over the images of dy columns^T.
-  void w_vjp(View<const T> dy, View<const T> x, Target<T> dw) const {
-    if (images == 0 && dw.fresh) kernels::fill<T>(T(0), dw);
-    for (Index n = 0; n < images; ++n) {
-      kernels::gemm<T>(Op::none, Op::transpose, sample(dy, n, filters, places()), columns_of(x, n),
-                       {dw.to.reshaped({filters, window_size()}), dw.fresh && n == 0});
-    }
-  }
-};
-
 }  // namespace
 
 template <Scalar T>
@@ -147,16 +83,14 @@ Var<T> conv2d(Var<T> x, Var<T> w, Var<T> b, Conv2dOptions options) {
   const Index images = x.shape()[0];
   const Index filters = w.shape()[0];
   auto y = tape.record("conv2d", {images, filters, windows.rows(), windows.cols()}, {x, w, b});
-  const Shape columns{windows.window_size(), windows.count()};
-  const Products<T> products{
-      windows, images, filters, {tape.template scratch<T>(columns.size()).data(), columns}};
-  products.forward(x.value(), w.value(), b.value(), y.out());
+  const kernels::Convolution conv{windows, images, filters};
+  kernels::convolve<T>(conv, x.value(), w.value(), b.value(), y.out());
   return y.vjp([=](View<const T> dy) {
-    if (x.needs_grad()) products.x_vjp(dy, w.value(), x.grad());
-    if (w.needs_grad()) products.w_vjp(dy, x.value(), w.grad());
+    if (x.needs_grad()) kernels::convolve_x_vjp<T>(conv, dy, w.value(), x.grad());
+    if (w.needs_grad()) kernels::convolve_w_vjp<T>(conv, dy, x.value(), w.grad());
     if (b.needs_grad()) {
       const Grad<T> db = b.grad();
-      loops<T>().channel_sums({images, filters, products.places()}, dy.data(), db.to.data(),
+      loops<T>().channel_sums({images, filters, windows.count()}, dy.data(), db.to.data(),
                               db.fresh);
     }
   });

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "tensor/kernels.h"
+#include "tensor/pieces.h"
 
 namespace tapegrad::optim {
 
@@ -38,8 +39,12 @@ void Adam<T>::update(std::size_t slot, Parameter<T>& parameter,
   if (o.decoupled) in_gradient.weight_decay = 0;
   const T* g = parameter.gradient().data();
   const View<T> w = parameter.write();
-  kernels::training_loops<T>().adam(w.size(), in_gradient, adam, g, means_[slot].data(),
-                                    squares_[slot].data(), w.data());
+  T* mean = means_[slot].data();
+  T* square = squares_[slot].data();
+  kernels::for_each_piece(w.size(), kernels::elements_per_piece, [&](Index first, Index last) {
+    kernels::training_loops<T>().adam(last - first, in_gradient, adam, g + first, mean + first,
+                                      square + first, w.data() + first);
+  });
 }
 
 template class Adam<float>;

@@ -4,6 +4,7 @@
 
 #include "tensor/error.h"
 #include "tensor/kernels.h"
+#include "tensor/pieces.h"
 
 namespace tapegrad::optim {
 
@@ -26,15 +27,21 @@ template <Real T>
 void Sgd<T>::update(std::size_t slot, Parameter<T>& parameter, const kernels::UpdateRule<T>& rule) {
   const T* g = parameter.gradient().data();
   const View<T> w = parameter.write();
+  const auto& loops = kernels::training_loops<T>();
   if (velocities_.empty()) {
-    kernels::training_loops<T>().descend(w.size(), rule, g, w.data());
+    kernels::for_each_piece(w.size(), kernels::elements_per_piece, [&](Index first, Index last) {
+      loops.descend(last - first, rule, g + first, w.data() + first);
+    });
     return;
   }
   kernels::UpdateRule<T> with_momentum = rule;
   with_momentum.momentum = static_cast<T>(options_.momentum);
   with_momentum.nesterov = options_.nesterov;
-  kernels::training_loops<T>().descend_with_momentum(w.size(), with_momentum, g,
-                                                     velocities_[slot].data(), w.data());
+  T* velocity = velocities_[slot].data();
+  kernels::for_each_piece(w.size(), kernels::elements_per_piece, [&](Index first, Index last) {
+    loops.descend_with_momentum(last - first, with_momentum, g + first, velocity + first,
+                                w.data() + first);
+  });
 }
 
 template class Sgd<float>;

@@ -9,6 +9,7 @@
 #include "tensor/loops_normalization.h"
 #include "tensor/loops_products.h"
 #include "tensor/loops_updates.h"
+#include "tensor/loops_windows.h"
 
 namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
@@ -347,6 +348,18 @@ template <>
 const TrainingLoops<double>& training_loops<double>() {
   return double_training;
 }
+
+#if defined(__FMA__)
+namespace {
+constexpr ProductLoops product_table = {.row_step = 2 * dot_rows,
+                                        .column_step = panel,
+                                        .update_limit = update_limit,
+                                        .dots = dots,
+                                        .updates = updates,
+                                        .packed_updates = packed_updates,
+                                        .pack_windows = pack_windows};
+}
+#endif
 
 const ProductLoops* product_loops() {
 #if defined(__FMA__)

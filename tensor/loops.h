@@ -165,7 +165,23 @@ struct Product {
   const float* b;
   Index b_row;
   float* out;
+  Index out_row;
   bool fresh;
+};
+
+/// Pixels of some images whose every window lies inside, as a border of zeros makes it: the first
+/// pixel, how far channels, rows and windows lie apart, and a window's size. Its numbers become
+/// rows of `row_length`.
+struct WindowPixels {
+  const float* pixels;
+  Index channels, plane, row;
+  Index window_height, window_width, stride;
+  Index row_length;
+};
+
+/// Windows beside one another: the place of the first one's first pixel, and its column.
+struct WindowRun {
+  Index from, to, length;
 };
 
 /// Our own matrix products. An element's sum is added up in an order that depends on k alone, so
@@ -178,6 +194,10 @@ struct ProductLoops {
   void (*dots)(const Product& p, Index first, Index last);
   // columns [first, last) of op(a) b: b is stored [k, n]
   void (*updates)(const Product& p, Index first, Index last);
+  // all of op(a) b for n <= column_step: b is stored [k, column_step]
+  void (*packed_updates)(const Product& p);
+  // out [channels kh kw, row_length] = each window's numbers, in its column
+  void (*pack_windows)(const WindowPixels& w, const WindowRun* runs, Index count, float* out);
 };
 
 namespace baseline {

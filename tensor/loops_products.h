@@ -116,7 +116,8 @@ inline void dot_block_at(const Product& p, Index i0, Index j0, Index start, Inde
   const float* b[dot_columns];
   for (Index i = 0; i < dot_rows; ++i) a[i] = p.a + smaller(i0 + i, p.m - 1) * p.a_row + start;
   for (Index j = 0; j < dot_columns; ++j) b[j] = p.b + smaller(j0 + j, p.n - 1) * p.b_row + start;
-  Lanes sums[dot_sums] = {};
+  Lanes sums[dot_sums];
+  for (Index s = 0; s < dot_sums; ++s) sums[s] = all(0);
   add_dots(a, b, length, sums);
   const Index whole = length / lanes * lanes;
   if (whole < length) {
@@ -130,23 +131,25 @@ inline void dot_block_at(const Product& p, Index i0, Index j0, Index start, Inde
     const Four four = four_sums(sums + s);
     memcpy(totals + s, &four, sizeof four);
   }
-  float* out = p.out + i0 * p.n + j0;
+  float* out = p.out + i0 * p.out_row + j0;
   const Index rows = smaller(dot_rows, p.m - i0);
   const Index columns = smaller(dot_columns, p.n - j0);
   if (rows == dot_rows && columns == dot_columns) {  // with constant bounds: without loops
     for (Index i = 0; i < dot_rows; ++i) {
-      for (Index j = 0; j < dot_columns; ++j) out[i * p.n + j] += totals[i * dot_columns + j];
+      for (Index j = 0; j < dot_columns; ++j) out[i * p.out_row + j] += totals[i * dot_columns + j];
     }
   } else {
     for (Index i = 0; i < rows; ++i) {
-      for (Index j = 0; j < columns; ++j) out[i * p.n + j] += totals[i * dot_columns + j];
+      for (Index j = 0; j < columns; ++j) out[i * p.out_row + j] += totals[i * dot_columns + j];
     }
   }
 }
 
 void dots(const Product& p, Index first, Index last) {
   if (p.fresh) {
-    for (Index i = first * p.n; i < last * p.n; ++i) p.out[i] = 0;
+    for (Index i = first; i < last; ++i) {
+      for (Index j = 0; j < p.n; ++j) p.out[i * p.out_row + j] = 0;
+    }
   }
   for (Index start = 0; start < p.k; start += dot_length) {
     const Index length = smaller(dot_length, p.k - start);
@@ -183,7 +186,10 @@ inline void update_block_at(const Product& p, Index i0, Index j0, const float* p
   for (Index i = 0; i < update_rows; ++i) {
     a[i] = p.a + smaller(i0 + i, p.m - 1) * p.a_row + start * p.a_column;
   }
-  Lanes sums[update_rows][update_vectors] = {};
+  Lanes sums[update_rows][update_vectors];
+  for (Index i = 0; i < update_rows; ++i) {
+    for (Index v = 0; v < update_vectors; ++v) sums[i][v] = all(0);
+  }
   for (Index l = 0; l < length; ++l) {
     Lanes row[update_vectors];
     for (Index v = 0; v < update_vectors; ++v) row[v] = load(packed + l * panel + v * lanes);
@@ -195,7 +201,7 @@ inline void update_block_at(const Product& p, Index i0, Index j0, const float* p
   const Index columns = smaller(block_width, p.n - j0);
   for (Index i = 0; i < update_rows; ++i) {  // constant bounds keep the sums in registers
     if (i0 + i >= p.m) break;
-    float* out = p.out + (i0 + i) * p.n + j0;
+    float* out = p.out + (i0 + i) * p.out_row + j0;
     if (columns == block_width) {
       for (Index v = 0; v < update_vectors; ++v) {
         float* to = out + v * lanes;
@@ -224,11 +230,17 @@ void updates(const Product& p, Index first, Index last) {
   }
 }
 
-constexpr ProductLoops product_table = {.row_step = 2 * dot_rows,
-                                        .column_step = panel,
-                                        .update_limit = update_limit,
-                                        .dots = dots,
-                                        .updates = updates};
+// The columns of b were copied by the caller, as pack_panel copies them.
+void packed_updates(const Product& p) {
+  for (Index start = 0; start < p.k; start += update_length) {
+    const Index length = smaller(update_length, p.k - start);
+    for (Index i = 0; i < p.m; i += update_rows) {
+      for (Index j = 0; j < p.n; j += block_width) {
+        update_block_at(p, i, j, p.b + start * panel + j, start, length, p.fresh && start == 0);
+      }
+    }
+  }
+}
 
 }  // namespace
 }  // namespace tapegrad::kernels::TAPEGRAD_ISA

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace tapegrad::kernels {
 
 // OpenBLAS copies both operands into an order of its own, which pays when each number is used often
@@ -40,26 +42,17 @@ bool compute_own_product(Op op_a, Op op_b, View<const float> a, View<const float
                   .b = b.data(),
                   .b_row = b.shape()[1],
                   .out = out.to.data(),
+                  .out_row = n,
                   .fresh = out.fresh};
   const bool dots = way == Way::dots;
   const Index length = dots ? m : n;
   const Index step = dots ? own->row_step : own->column_step;
   // One thread takes everything at once, and reads the other operand's cached part less often.
-  for_each_piece(length, product_threads().threads() == 1 ? length : step,
-                 [&](Index first, Index last) {
-                   dots ? own->dots(p, first, last) : own->updates(p, first, last);
-                 });
+  for_each_piece(length, threads() == 1 ? length : step, [&](Index first, Index last) {
+    dots ? own->dots(p, first, last) : own->updates(p, first, last);
+  });
   return true;
 }
-
-ThreadPool& product_threads() {
-  static ThreadPool pool;
-  return pool;
-}
-
-void set_threads(int count) { product_threads().set_threads(count); }
-
-int threads() { return product_threads().threads(); }
 
 std::string blas_warning(const char* core_type, std::string_view core,
                          std::string_view instruction_set) {

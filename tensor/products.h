@@ -3,12 +3,11 @@
 // an element's sum is the same in any piece, and OpenBLAS's pieces depend on the shape alone.
 #pragma once
 
-#include <algorithm>
 #include <string>
 #include <string_view>
 
 #include "tensor/kernels.h"
-#include "tensor/thread_pool.h"
+#include "tensor/pieces.h"
 
 namespace tapegrad::kernels {
 
@@ -25,16 +24,6 @@ const ProductLoops* product_loops();
 /// false.
 bool compute_own_product(Op op_a, Op op_b, View<const float> a, View<const float> b,
                          Target<float> out);
-
-/// The threads that share the pieces of a product.
-ThreadPool& product_threads();
-
-/// Calls work(first, last) for [0, n) cut at every multiple of `step`.
-template <class F>
-void for_each_piece(Index n, Index step, const F& work) {
-  product_threads().run((n + step - 1) / step,
-                        [&](Index i) { work(i * step, std::min((i + 1) * step, n)); });
-}
 
 /// blas_warning() for a value of OPENBLAS_CORETYPE (null: not set), OpenBLAS's kernels, and the
 /// instruction set of the loops.

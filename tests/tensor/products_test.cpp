@@ -9,6 +9,8 @@
 #include "tensor/error.h"
 #include "tests/catch.h"
 #include "tests/tensor/numbers.h"
+#include "tests/tensor/product_tables.h"
+#include "tests/worse.h"
 
 using namespace tapegrad;
 using namespace tapegrad::kernels;
@@ -18,22 +20,6 @@ namespace {
 
 constexpr float nan_value = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
-
-struct Table {
-  const char* name;
-  const ProductLoops* loops;
-};
-
-// Our own products of every instruction set that has them and that this processor runs.
-std::vector<Table> every_table() {
-  std::vector<Table> tables;
-#ifdef TAPEGRAD_MULTIVERSION
-  const std::string best = loops<float>().instruction_set;
-  if (best == "v3" || best == "v4") tables.push_back({"v3", v3::product_loops()});
-  if (best == "v4") tables.push_back({"v4", v4::product_loops()});
-#endif
-  return tables;
-}
 
 // The three kinds of products that are computed in our own ways.
 struct Kind {
@@ -60,6 +46,7 @@ struct Operands {
             .b = b.data(),
             .b_row = kind.dots ? k : n,
             .out = out,
+            .out_row = columns,
             .fresh = fresh};
   }
 
@@ -103,7 +90,7 @@ double error(const Operands& of, Index rows, Index columns, const std::vector<fl
       const long double want = start + of.sums[at];
       const long double difference = got[static_cast<std::size_t>(i * columns + j)] - want;
       const double e = static_cast<double>(std::abs(difference) / (std::abs(start) + of.sizes[at]));
-      if (!(e <= worst)) worst = e;
+      worst = test::worse(worst, e);
     }
   }
   return worst;
@@ -144,12 +131,6 @@ Tensor<float> right(const Case& c) {
   return random<float>(c.op_b == Op::none ? Shape{c.k, c.n} : Shape{c.n, c.k}, -1, 1, 34);
 }
 
-// Puts the number of threads back when a test ends.
-struct Threads {
-  explicit Threads(int count) { set_threads(count); }
-  ~Threads() { set_threads(1); }
-};
-
 }  // namespace
 
 TEST_CASE("products: our own are right for every size up to 40 by 40") {
@@ -158,7 +139,7 @@ TEST_CASE("products: our own are right for every size up to 40 by 40") {
     for (const Index k : {1, 2, 7, 8, 9, 15, 16, 17, 31, 33, 127, 128, 129, 1025, 2050}) {
       Operands operands(kind, side, side, k);
       operands.sum_up();
-      for (const Table& table : every_table()) {
+      for (const ProductTable& table : every_product_table()) {
         std::vector<float> whole(side * side);
         compute(*table.loops, kind, operands.product(side, side, whole.data(), true));
         double worst = 0;
@@ -177,8 +158,8 @@ TEST_CASE("products: our own are right for every size up to 40 by 40") {
             std::fill(out.begin(), out.end(), 2.0F);
             compute(*table.loops, kind, operands.product(m, n, out.data(), false));
             const double added = error(operands, m, n, out, 2);
-            if (!(fresh <= worst)) worst = fresh;
-            if (!(added <= worst)) worst = added;
+            worst = test::worse(worst, fresh);
+            worst = test::worse(worst, added);
           }
         }
         CAPTURE(table.name, kind.name, k);
@@ -196,7 +177,7 @@ TEST_CASE("products: our own are right across panels and pieces") {
       const Index k = 150;
       Operands operands(kind, m, n, k);
       operands.sum_up();
-      for (const Table& table : every_table()) {
+      for (const ProductTable& table : every_product_table()) {
         CAPTURE(table.name, kind.name, n);
         std::vector<float> whole(static_cast<std::size_t>(m * n), nan_value);
         compute(*table.loops, kind, operands.product(m, n, whole.data(), true));
@@ -222,7 +203,7 @@ TEST_CASE("products: the comparison notices what a kernel might drop") {
     const Index k = 17;
     Operands operands(kind, m, n, k);
     operands.sum_up();
-    for (const Table& table : every_table()) {
+    for (const ProductTable& table : every_product_table()) {
       CAPTURE(table.name, kind.name);
       const auto error_of = [&](const Product& p, std::vector<float>& out) {
         compute(*table.loops, kind, p);
@@ -248,7 +229,7 @@ TEST_CASE("products: NaN and infinity reach the elements they belong to, and no 
   const Index n = 9;
   const Index k = 21;
   for (const Kind& kind : kinds) {
-    for (const Table& table : every_table()) {
+    for (const ProductTable& table : every_product_table()) {
       for (Index l = 0; l < k; ++l) {
         CAPTURE(table.name, kind.name, l);
         Operands operands(kind, m, n, k);
@@ -271,7 +252,7 @@ TEST_CASE("products: NaN and infinity reach the elements they belong to, and no 
 
 TEST_CASE("products: the way depends on the shape") {
   CHECK(choose_way(nullptr, Op::none, Op::transpose, 100, 50, 3072) == Way::blas);
-  for (const Table& table : every_table()) {
+  for (const ProductTable& table : every_product_table()) {
     const auto way = [&](Op op_a, Op op_b, Index m, Index n, Index k) {
       return choose_way(table.loops, op_a, op_b, m, n, k);
     };
@@ -299,7 +280,7 @@ TEST_CASE("products: gemm is right in every way") {
     double worst = 0;
     for (Index i = 0; i < got.size(); ++i) {
       const double e = std::abs(got[i] - want[i]);
-      if (!(e <= worst)) worst = e;
+      worst = test::worse(worst, e);
     }
     CHECK(worst <= 1e-7 * static_cast<double>(c.k));
   }

@@ -1,0 +1,34 @@
+// Our own product loops of every instruction set, and how many threads share products.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "tensor/kernels.h"
+#include "tensor/products.h"
+
+namespace tapegrad::test {
+
+struct ProductTable {
+  const char* name;
+  const kernels::ProductLoops* loops;
+};
+
+// Of every instruction set that has them and that this processor runs.
+inline std::vector<ProductTable> every_product_table() {
+  std::vector<ProductTable> tables;
+#ifdef TAPEGRAD_MULTIVERSION
+  const std::string best = kernels::loops<float>().instruction_set;
+  if (best == "v3" || best == "v4") tables.push_back({"v3", kernels::v3::product_loops()});
+  if (best == "v4") tables.push_back({"v4", kernels::v4::product_loops()});
+#endif
+  return tables;
+}
+
+// Puts the number of threads back when a test ends.
+struct Threads {
+  explicit Threads(int count) { kernels::set_threads(count); }
+  ~Threads() { kernels::set_threads(1); }
+};
+
+}  // namespace tapegrad::test
