@@ -2,6 +2,8 @@
 // product allow.
 #include <string.h>
 
+#include <array>
+
 #include "bench/support/images.h"
 #include "bench/support/table.h"
 #include "data/ahead_loader.h"
@@ -35,7 +37,7 @@ void count_bytes(State& state, Index bytes) {
 // ---- the speed of memory: bytes read and written ----
 
 void copy(State& state) {
-  const std::vector<std::uint8_t>& from = images().pixels;
+  const auto& from = images().pixels;
   std::vector<std::uint8_t> to(from.size());
   for (auto _ : state) {
     memcpy(to.data(), from.data(), from.size());

@@ -24,6 +24,7 @@ std::string batch_file(int batch) { return fmt::format("data_batch_{}.bin", batc
 
 std::vector<fs::path> six_files(const fs::path& folder) {
   std::vector<fs::path> files;
+  files.reserve(all_batches.size() + 1);
   for (const int batch : all_batches) files.push_back(folder / batch_file(batch));
   files.push_back(folder / test_file);
   return files;

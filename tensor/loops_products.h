@@ -126,7 +126,7 @@ inline void dot_block_at(const Product& p, Index i0, Index j0, Index start, Inde
     pad_rows(dot_columns, whole, length, b, padded + dot_rows);
     add_dots(a, b, lanes, sums);
   }
-  float totals[dot_sums];
+  float totals[dot_sums];  // cppcheck-suppress uninitvar
   for (Index s = 0; s < dot_sums; s += 4) {
     const Four four = four_sums(sums + s);
     memcpy(totals + s, &four, sizeof four);

@@ -69,13 +69,10 @@ Index group_size(const Frame& f, Index images) {
 
 // The group, at most so large, that leaves least of its last tile empty.
 Index group_that_fills_tiles(const Frame& f, Index images, Index width) {
-  const auto filled = [&](Index group) {
-    const Index places = group * f.places();
-    return static_cast<double>(places) / static_cast<double>((places + width - 1) / width);
-  };
+  const auto tiles = [&](Index group) { return (group * f.places() + width - 1) / width; };
   Index best = group_size(f, images);
   for (Index group = best - 1; group > 0; --group) {
-    if (filled(group) > filled(best)) best = group;
+    if (group * tiles(best) > best * tiles(group)) best = group;  // more places to a tile
   }
   return best;
 }
