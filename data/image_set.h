@@ -11,6 +11,11 @@
 
 namespace tapegrad::data {
 
+/// Memory for many bytes, in large pages where the system has them: taking 150 MB a page of 4 KiB
+/// at a time costs as much as filling them.
+void* allocate_bytes(std::size_t size);
+void free_bytes(void* bytes, std::size_t size);
+
 /// std::allocator that leaves new numbers uninitialised: 150 MB of pixels are about to be
 /// overwritten by a file's contents anyway.
 template <class T>
@@ -23,6 +28,9 @@ struct UninitializedAllocator : std::allocator<T> {
   UninitializedAllocator() = default;
   template <class U>
   UninitializedAllocator(const UninitializedAllocator<U>&) {}  // NOLINT: allocators convert
+
+  T* allocate(std::size_t n) { return static_cast<T*>(allocate_bytes(n * sizeof(T))); }
+  void deallocate(T* p, std::size_t n) { free_bytes(p, n * sizeof(T)); }
 
   template <class U>
   void construct(U* p) {
