@@ -132,7 +132,8 @@ std::string to_string(const GradcheckReport& report) {
 
 std::string error_histogram(const GradcheckReport& report, double eps) {
   constexpr int lowest = -17, highest = 0;
-  std::array<Index, highest - lowest + 1> counts{};
+  constexpr std::size_t powers = highest - lowest + 1;
+  std::array<Index, powers> counts{};
   for (const auto& p : report.parameters) {
     for (const auto& e : p.entries) {
       if (e.verdict != Verdict::pass && e.verdict != Verdict::fail) continue;

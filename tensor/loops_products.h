@@ -126,7 +126,7 @@ inline void dot_block_at(const Product& p, Index i0, Index j0, Index start, Inde
     pad_rows(dot_columns, whole, length, b, padded + dot_rows);
     add_dots(a, b, lanes, sums);
   }
-  float totals[dot_sums];  // cppcheck-suppress uninitvar
+  float totals[dot_sums];
   for (Index s = 0; s < dot_sums; s += 4) {
     const Four four = four_sums(sums + s);
     memcpy(totals + s, &four, sizeof four);
@@ -136,6 +136,7 @@ inline void dot_block_at(const Product& p, Index i0, Index j0, Index start, Inde
   const Index columns = smaller(dot_columns, p.n - j0);
   if (rows == dot_rows && columns == dot_columns) {  // with constant bounds: without loops
     for (Index i = 0; i < dot_rows; ++i) {
+      // cppcheck-suppress uninitvar ; the copies above fill all of it
       for (Index j = 0; j < dot_columns; ++j) out[i * p.out_row + j] += totals[i * dot_columns + j];
     }
   } else {

@@ -86,7 +86,7 @@ Document& Document::table(std::vector<std::string> columns, std::vector<Row> row
   return *this;
 }
 
-Document& Document::picture(Picture picture, std::string caption) {
+Document& Document::picture(Picture picture, const std::string& caption) {
   elements_.push_back(Figure{std::move(picture), numbered("Figure", ++figures_, caption)});
   return *this;
 }

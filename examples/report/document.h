@@ -87,7 +87,7 @@ class Document {
   Document& table(std::vector<std::string> columns, std::vector<Row> rows, std::string caption);
 
   /// A picture that has been drawn, with its caption, numbered "Figure 1" and so on.
-  Document& picture(Picture picture, std::string caption);
+  Document& picture(Picture picture, const std::string& caption);
 
   /// Boxes with the numbers to see first.
   Document& summary(std::vector<KeyFigure> figures);
