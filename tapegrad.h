@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "autograd/anomaly.h"
 #include "autograd/derivatives.h"
 #include "autograd/describe.h"
 #include "autograd/gradcheck_report.h"

@@ -61,6 +61,12 @@ void apply(ScalarBinaryLoop<T> f, std::type_identity_t<T> k, const View<const T>
 template <Scalar T>
 void fill(T k, const Target<T>& out);
 
+/// Whether no number is NaN or infinite; of Duals, no value and no tangent.
+template <Scalar T>
+bool all_finite(const View<const T>& x) {
+  return loops<T>().all_finite(x.size(), x.data());
+}
+
 // ---- shape ----
 
 /// Repeats x along the axes where it has size 1 or none: x broadcasts to the target's shape.

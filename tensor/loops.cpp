@@ -94,6 +94,25 @@ double sum_squares(Index n, const T* x) {
   return reduce<double>(n, [=](Index i) { return static_cast<double>(x[i]) * x[i]; });
 }
 
+// Only NaN and infinity have every bit of the exponent set; adding its lowest bit then carries into
+// the sign's place. Integers alone, so the loop becomes vectors without -ffast-math.
+std::uint32_t carry_of_exponent(float x) {
+  return (__builtin_bit_cast(std::uint32_t, x) & 0x7f80'0000U) + 0x0080'0000U;
+}
+std::uint64_t carry_of_exponent(double x) {
+  return (__builtin_bit_cast(std::uint64_t, x) & 0x7ff0'0000'0000'0000U) + 0x0010'0000'0000'0000U;
+}
+[[maybe_unused]] std::uint64_t carry_of_exponent(Dual x) {
+  return carry_of_exponent(x.value) | carry_of_exponent(x.tangent);
+}
+
+template <class T>
+bool all_finite(Index n, const T* x) {
+  decltype(carry_of_exponent(T())) carries = 0;
+  for (Index i = 0; i < n; ++i) carries |= carry_of_exponent(x[i]);
+  return carries >> (8 * sizeof carries - 1) == 0;
+}
+
 // out[r] = sum_c x[r, c]
 template <class T>
 void row_sums(Index rows, Index cols, const T* x, T* out, bool fresh) {
@@ -304,6 +323,8 @@ constexpr Loops<T> table(const char* instruction_set) {
       .channel_scale = channel_scale<T>,
       .channel_sums = channel_sums<T>,
       .channel_dots = channel_dots<T>,
+
+      .all_finite = all_finite<T>,
   };
 }
 

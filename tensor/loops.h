@@ -105,6 +105,8 @@ struct Loops {
   void (*channel_scale)(Channels of, const T* x, const T* scale, T* out, bool fresh);
   void (*channel_sums)(Channels of, const T* x, T* out, bool fresh);
   void (*channel_dots)(Channels of, const T* x, const T* y, T* out, bool fresh);
+
+  bool (*all_finite)(Index n, const T* x);  // of a Dual: the value and the tangent
 };
 
 /// One step's constants: g' = clamp(gradient_scale * g, +-clip), then + weight_decay * w.
