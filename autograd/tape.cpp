@@ -50,24 +50,24 @@ template <Scalar T>
 Node<T>* Tape<T>::new_node(const char* op, const Shape& shape, std::size_t operand_count) {
   require_innermost(op);
   void* memory = arena_->allocate(sizeof(Node<T>) + operand_count * sizeof(Node<T>*), 8);
-  last_ = new (memory) Node<T>{.tape = this,
-                               .op = op,
-                               .previous = last_,
-                               .vjp = nullptr,
-                               .closure = nullptr,
-                               .value = nullptr,
-                               .gradient = nullptr,
-                               .shape = shape,
-                               .needs_grad = false,
-                               .touched = false,
-                               .operand_count = static_cast<int>(operand_count)};
-  return last_;
+  return new (memory) Node<T>{.tape = this,
+                              .op = op,
+                              .previous = last_,
+                              .vjp = nullptr,
+                              .closure = nullptr,
+                              .value = nullptr,
+                              .gradient = nullptr,
+                              .shape = shape,
+                              .needs_grad = false,
+                              .touched = false,
+                              .operand_count = static_cast<int>(operand_count)};
 }
 
 template <Scalar T>
 Var<T> Tape<T>::constant(View<const T> value) {
   Node<T>* node = new_node("constant", value.shape(), 0);
   node->value = const_cast<T*>(value.data());  // only read: no kernel ever gets it as a target
+  last_ = node;
   return Var<T>(node);
 }
 
@@ -76,6 +76,7 @@ Var<T> Tape<T>::constant(T value) {
   Node<T>* node = new_node("constant", Shape{}, 0);
   node->value = new_numbers(1);
   *node->value = value;
+  last_ = node;
   return Var<T>(node);
 }
 
@@ -83,14 +84,14 @@ template <Scalar T>
 Node<T>* Tape<T>::new_leaf(const char* op, View<const T> value, Parameter<T>* parameter) {
   Node<T>* node = new_node(op, value.shape(), 0);
   node->value = const_cast<T*>(value.data());
-  if (!recording_) return node;
+  if (!recording_) return last_ = node;
   using Leaf = typename Node<T>::Leaf;
   const std::uint64_t version = parameter ? parameter->version_ : 0;
   node->leaf =
       new (arena_->allocate(sizeof(Leaf), alignof(Leaf))) Leaf{parameter, version, leaves_};
   node->needs_grad = true;
   leaves_ = node;
-  return node;
+  return last_ = node;
 }
 
 template <Scalar T>
@@ -101,12 +102,11 @@ Var<T> Tape<T>::variable(View<const T> value) {
 template <Scalar T>
 Var<T> Tape<T>::parameter(Parameter<T>& parameter) {
   if (parameter.frozen()) return constant(parameter.value());
-  Node<T>* node = new_leaf("parameter", parameter.value(), &parameter);
-  if (!recording_) return Var<T>(node);
-  if (parameter.gradient_.shape() != parameter.shape()) {
+  if (recording_ && parameter.gradient_.shape() != parameter.shape()) {
     parameter.gradient_ = Tensor<T>(parameter.shape());
   }
-  node->gradient = parameter.gradient_.data();
+  Node<T>* node = new_leaf("parameter", parameter.value(), &parameter);
+  if (recording_) node->gradient = parameter.gradient_.data();
   return Var<T>(node);
 }
 
@@ -116,15 +116,13 @@ Recording<T> Tape<T>::record(const char* op, const Shape& shape, std::span<const
   Node<T>** to = node->operands();
   bool needs_grad = false;
   for (const Var<T> operand : operands) {
-    if (operand.node_->tape != this) {
-      last_ = node->previous;
-      reject_foreign(op);
-    }
+    if (operand.node_->tape != this) reject_foreign(op);
     needs_grad |= operand.node_->needs_grad;
     *to++ = operand.node_;
   }
   node->needs_grad = needs_grad;
   node->value = new_numbers(shape.size());
+  last_ = node;
   if (observer_ != nullptr) observer_->forward_begins(*node);
   return Recording<T>(node);
 }

@@ -226,6 +226,8 @@ class Tape {
   friend class Var<T>;
   friend class Recording<T>;
 
+  // Memory for an entry that belongs to the tape when last_ is set to it, once it has everything
+  // that it needs: when memory runs out before, the tape is as it was.
   Node<T>* new_node(const char* op, const Shape& shape, std::size_t operand_count);
   Node<T>* new_leaf(const char* op, View<const T> value, Parameter<T>* parameter);
 

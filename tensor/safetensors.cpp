@@ -310,24 +310,33 @@ Index checked_size(const std::string& name, const StoredTensor& tensor) {
   return size;
 }
 
-std::string header_of(const Safetensors& file) {
-  nlohmann::ordered_json header = nlohmann::ordered_json::object();
-  if (!file.metadata.empty()) header[metadata_key] = file.metadata;
-  Index begin = 0;
-  for (const auto& [name, tensor] : file.tensors) {
-    const Index end = begin + checked_size(name, tensor);
-    nlohmann::ordered_json& entry = header[name];
-    entry["dtype"] = tensor.dtype;
-    entry["shape"] = std::vector<Index>(tensor.shape.begin(), tensor.shape.end());
-    entry["data_offsets"] = {begin, end};
-    begin = end;
-  }
-  std::string text;
+// A JSON string. The text is put together without nlohmann's document tree: when memory runs out
+// while that grows, its destructor ends the program.
+std::string quoted(const std::string& text) {
   try {
-    text = header.dump();
+    return nlohmann::json(text).dump();
   } catch (const nlohmann::json::type_error&) {
     throw FormatError("safetensors: a name or metadata text is not UTF-8");
   }
+}
+
+std::string header_of(const Safetensors& file) {
+  std::vector<std::string> parts;
+  if (!file.metadata.empty()) {
+    std::vector<std::string> pairs;
+    for (const auto& [key, value] : file.metadata)
+      pairs.push_back(quoted(key) + ":" + quoted(value));
+    parts.push_back(fmt::format("\"{}\":{{{}}}", metadata_key, fmt::join(pairs, ",")));
+  }
+  Index begin = 0;
+  for (const auto& [name, tensor] : file.tensors) {
+    const Index end = begin + checked_size(name, tensor);
+    parts.push_back(fmt::format(R"({}:{{"dtype":{},"shape":[{}],"data_offsets":[{},{}]}})",
+                                quoted(name), quoted(tensor.dtype), fmt::join(tensor.shape, ","),
+                                begin, end));
+    begin = end;
+  }
+  std::string text = fmt::format("{{{}}}", fmt::join(parts, ","));
   text.append((alignment - text.size() % alignment) % alignment, ' ');
   if (text.size() > max_header) {
     throw FormatError(fmt::format("safetensors: the header has {} bytes, more than the {} allowed",

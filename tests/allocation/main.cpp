@@ -24,6 +24,7 @@
 #include "optim/rmsprop.h"
 #include "optim/sgd.h"
 #include "optim/trainer.h"
+#include "tests/allocation/replace_new.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
@@ -43,50 +44,15 @@ void count() {
   if (counting.load(std::memory_order_relaxed)) ++allocations;
 }
 
-void* take(std::size_t bytes) {
-  count();
-  return std::malloc(bytes == 0 ? 1 : bytes);
-}
-
-void* take(std::size_t bytes, std::align_val_t alignment) {
-  count();
-  void* p = nullptr;
-  const std::size_t at_least = sizeof(void*);
-  const std::size_t boundary = std::max(static_cast<std::size_t>(alignment), at_least);
-  return ::posix_memalign(&p, boundary, bytes == 0 ? 1 : bytes) == 0 ? p : nullptr;
-}
-
-void* or_throw(void* p) {
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
-}
-
 }  // namespace
 
-void* operator new(std::size_t n) { return or_throw(take(n)); }
-void* operator new[](std::size_t n) { return or_throw(take(n)); }
-void* operator new(std::size_t n, std::align_val_t a) { return or_throw(take(n, a)); }
-void* operator new[](std::size_t n, std::align_val_t a) { return or_throw(take(n, a)); }
-void* operator new(std::size_t n, const std::nothrow_t&) noexcept { return take(n); }
-void* operator new[](std::size_t n, const std::nothrow_t&) noexcept { return take(n); }
-void* operator new(std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept {
-  return take(n, a);
+void* take(std::size_t bytes, std::size_t alignment) {
+  count();
+  void* p = nullptr;
+  return ::posix_memalign(&p, alignment, std::max<std::size_t>(bytes, 1)) == 0 ? p : nullptr;
 }
-void* operator new[](std::size_t n, std::align_val_t a, const std::nothrow_t&) noexcept {
-  return take(n, a);
-}
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t, const std::nothrow_t&) noexcept { std::free(p); }
+
+void give_back(void* p) noexcept { std::free(p); }
 
 #if !defined(SANITIZED) && defined(__GLIBC__)
 #define MALLOC_IS_COUNTED 1
