@@ -23,6 +23,7 @@
 #include "nn/init.h"
 #include "nn/layer_norm.h"
 #include "nn/linear.h"
+#include "nn/lint.h"
 #include "nn/losses.h"
 #include "nn/metrics.h"
 #include "nn/pooling.h"

@@ -8,6 +8,7 @@
 
 #include "autograd/ops.h"
 #include "autograd/parameter_values.h"
+#include "nn/lint.h"
 #include "nn/metrics.h"
 #include "tensor/error.h"
 
@@ -76,6 +77,14 @@ optim::Scores Evaluator<T>::operator()(const data::ImageSet& images) {
   });
   const auto count = static_cast<double>(images.size());
   return {loss / count, static_cast<double>(correct) / count};
+}
+
+template <Real T>
+std::vector<std::string> Evaluator<T>::lint_units(const data::ImageSet& images) {
+  const EvaluationMode<T> evaluation(network_);
+  const Index n = std::min(block_images, images.size());
+  const View<T> block(block_.data(), {n, standardizer_.features()});
+  return nn::lint_units<T>(network_, data::gather<T>(images, standardizer_, 0, block).x);
 }
 
 template <Real T>

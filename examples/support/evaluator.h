@@ -1,6 +1,7 @@
 // What a network makes of a whole set of images.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "data/image_set.h"
@@ -30,6 +31,9 @@ class Evaluator {
 
   /// The mean loss and the fraction of images classified right.
   optim::Scores operator()(const data::ImageSet& images);
+
+  /// nn::lint_units on the first images, at most 1,000.
+  std::vector<std::string> lint_units(const data::ImageSet& images);
 
   /// How long the calls of this object took, all together.
   double seconds() const { return seconds_; }
