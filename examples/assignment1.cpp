@@ -94,7 +94,7 @@ FinalScores train(const Options& options, const Setting& setting, const Dataset&
                              .keep_best = options.keep_best,
                              .on_measure = print_unless(options.quiet),
                              .progress = !options.quiet});
-  trainer.run(options.epochs * epoch);
+  options.run(trainer, options.epochs * epoch, net.parameters());
 
   const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
   const FinalScores scores = final_scores(kept, evaluate(images.test));

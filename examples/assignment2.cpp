@@ -48,6 +48,12 @@ struct Options : TrainingOptions {
     if (range_test && optimizer.optimizer != "sgd") {
       throw UsageError("--range-test is for --optimizer sgd: other rules want other rates");
     }
+    if (range_test && detect_anomaly) {
+      throw UsageError("--range-test goes on until training breaks: leave --detect-anomaly out");
+    }
+    if (profile && detect_anomaly) {
+      throw UsageError("--profile measures the ops, not --detect-anomaly's checks: give one");
+    }
     if (epochs > 0 && schedule.cycles != 1) {
       throw UsageError("--epochs and --cycles both say how long to train: give one");
     }
@@ -160,7 +166,7 @@ int train(const Options& options, const CommandLine& command_line) {
   Profile<T> profile;
   if (options.profile) trainer.observe(&profile);
   const auto start = std::chrono::steady_clock::now();
-  trainer.run(options.steps(epoch));
+  options.run(trainer, options.steps(epoch), net.parameters());
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() -
       evaluate.seconds();  // of the steps alone
@@ -168,6 +174,7 @@ int train(const Options& options, const CommandLine& command_line) {
   const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
   const FinalScores scores = final_scores(kept, evaluate(images.test));
   run.save(trainer.history(), scores, net.parameters(), images, command_line);
+  print_notes(evaluate.lint_units(images.train));
   if (options.keep_best) fmt::print("\nthe best validation was after step {}\n", kept.step);
   fmt::print("\n{}", to_string(scores));
   if (snapshots.size() > 1) {

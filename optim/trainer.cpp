@@ -4,19 +4,18 @@
 
 #include <cmath>
 
+#include "autograd/anomaly.h"
 #include "optim/progress.h"
 #include "tensor/error.h"
 
 namespace tapegrad::optim {
 namespace {
 
-template <Real T>
-void require_finite(double loss, const Optimizer<T>& optimizer) {
-  if (std::isfinite(loss)) return;
+void require_finite(const char* what, double number, const std::string& place) {
+  if (std::isfinite(number)) return;
   throw GradError(
-      fmt::format("the loss is {} at step {} (learning rate {:g}); a lower learning rate or "
-                  "clipped gradients may keep it finite",
-                  std::abs(loss), optimizer.steps(), optimizer.lr()));
+      fmt::format("{} is {} at {}; a lower learning rate or clipped gradients may keep it finite",
+                  what, std::abs(number), place));
 }
 
 }  // namespace
@@ -64,16 +63,35 @@ void Trainer<T>::note_best() {
   }
 }
 
+// The step to be made: its batch is known when every step takes the next one of an epoch.
+template <Real T>
+std::string Trainer<T>::place() const {
+  const Index step = optimizer_.steps();
+  const Index epoch = options_.steps_per_epoch;
+  const std::string batch = epoch > 0 ? fmt::format("batch {} of {} in epoch {}, ",
+                                                    step % epoch + 1, epoch, step / epoch + 1)
+                                      : "";
+  return fmt::format("step {} ({}learning rate {:g})", step, batch, optimizer_.lr());
+}
+
+template <Real T>
+double Trainer<T>::record_and_differentiate() {
+  Tape<T> tape;
+  tape.observe(observer_);
+  const Var<T> recorded = loss_(tape);
+  const auto loss = static_cast<double>(recorded.item());
+  if (!std::isfinite(loss)) require_finite("the loss", loss, place());
+  tape.backward(recorded);
+  return loss;
+}
+
 template <Real T>
 double Trainer<T>::step() {
   double loss = 0;
-  {
-    Tape<T> tape;
-    tape.observe(observer_);
-    const Var<T> recorded = loss_(tape);
-    loss = static_cast<double>(recorded.item());
-    require_finite(loss, optimizer_);
-    tape.backward(recorded);
+  try {
+    loss = record_and_differentiate();
+  } catch (const AnomalyError& error) {
+    throw AnomalyError(error.anomaly, place() + ": ");
   }
   optimizer_.step();
   return loss;
@@ -90,7 +108,8 @@ void Trainer<T>::measure() {
   }
   if (options_.measure_train) {
     m.train = options_.measure_train();
-    require_finite(m.train.loss, optimizer_);
+    require_finite("the training cost", m.train_cost(),
+                   fmt::format("step {} (learning rate {:g})", m.step, m.lr));
   }
   if (options_.measure_validation) m.validation = options_.measure_validation();
   history_.push_back(m);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 #include <vector>
 
 #include "optim/history.h"
@@ -51,10 +52,12 @@ class Trainer {
 
   /// Makes `steps` updates, measuring before the first, when measure_when says so and after the
   /// last. Throws OptionError when patience or keep_best is asked for but validation is not
-  /// measured, and GradError when the loss is not finite, naming the step and the learning rate.
+  /// measured, and GradError when the loss or the training cost is not finite, naming the step, the
+  /// learning rate and, given steps_per_epoch, the batch. An AnomalyError gets the same place.
   void run(Index steps);
 
-  /// Announces every op of the training steps to `observer`, which must stay; null: to nobody.
+  /// Announces every op of the training steps to `observer`, which must stay; null: to nobody. An
+  /// AnomalyDetector finds the op where numbers stop being finite, a Profile where the time goes.
   void observe(TapeObserver<T>* observer) { observer_ = observer; }
 
   /// Ends run() after the update being made; for callbacks.
@@ -68,6 +71,8 @@ class Trainer {
 
  private:
   double step();
+  double record_and_differentiate();
+  std::string place() const;
   void measure();
   void note_best();
 

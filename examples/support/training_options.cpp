@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "autograd/anomaly.h"
 #include "data/lint.h"
 #include "tensor/kernels.h"
 
@@ -26,6 +27,9 @@ void TrainingOptions::add_options(CommandLine& command_line) {
       .text("--out", out, "Folder for history.csv, summary.json and weights.safetensors")
       .count("--threads", threads, 1, 256,
              "Threads that share the large products; the numbers do not depend on it")
+      .flag("--detect-anomaly", detect_anomaly,
+            "Check every number that a step computes; the first that is not finite ends the "
+            "training, with the op that made it")
       .flag("--pictures", pictures, "Draw the training's curves into the folder too")
       .flag("--quiet", quiet, "Print the final table only");
 }
@@ -40,6 +44,29 @@ void TrainingOptions::apply() const {
   kernels::set_threads(static_cast<int>(threads));
   print_blas_warning();
 }
+
+template <Real T>
+void TrainingOptions::run(optim::Trainer<T>& trainer, Index steps,
+                          const ParameterList<T>& parameters) const {
+  if (detect_anomaly) {
+    AnomalyDetector<T> detector(parameters);
+    trainer.observe(&detector);
+    trainer.run(steps);
+    trainer.observe(nullptr);
+    return;
+  }
+  try {
+    trainer.run(steps);
+  } catch (const GradError& error) {
+    throw GradError(fmt::format(
+        "{}; run again with --detect-anomaly to see which op goes wrong first", error.what()));
+  }
+}
+
+template void TrainingOptions::run(optim::Trainer<float>&, Index,
+                                   const ParameterList<float>&) const;
+template void TrainingOptions::run(optim::Trainer<double>&, Index,
+                                   const ParameterList<double>&) const;
 
 void print_blas_warning() {
   const std::string warning = kernels::blas_warning();

@@ -7,6 +7,7 @@
 #include "examples/support/command_line.h"
 #include "examples/support/dataset.h"
 #include "nn/losses.h"
+#include "optim/trainer.h"
 
 namespace tapegrad::examples {
 
@@ -24,6 +25,7 @@ struct TrainingOptions {
   std::string out;
   Index threads = 1;
   bool pictures = false;
+  bool detect_anomaly = false;
   bool quiet = false;
 
   void add_options(CommandLine& command_line);
@@ -35,6 +37,11 @@ struct TrainingOptions {
 
   /// Sets the number of threads, and prints the note about OpenBLAS.
   void apply() const;
+
+  /// Runs the trainer. With --detect-anomaly the ops are watched and the parameters called by their
+  /// names; without it an error about numbers mentions that option.
+  template <Real T>
+  void run(optim::Trainer<T>& trainer, Index steps, const ParameterList<T>& parameters) const;
 
   /// The loss to train with and to measure.
   template <Real T>

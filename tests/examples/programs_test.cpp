@@ -213,6 +213,29 @@ TEST_CASE("programs: a loss that is not finite ends the run and says where") {
   CHECK_THAT(result.output, StartsWith("assignment2: the loss is "));
   CHECK_THAT(result.output,
              Contains("a lower learning rate or clipped gradients may keep it finite"));
+  CHECK_THAT(result.output, Contains("run again with --detect-anomaly"));
+}
+
+TEST_CASE("programs: --detect-anomaly names the op that goes wrong, and changes no number") {
+  const tapegrad::test::TemporaryFolder folder;
+  const std::string broken = "--quiet --seed 1 --detect-anomaly --lr-max 1000 --half-cycle 200";
+  const Result found = run(folder.path(), "assignment2 " + broken);
+  CAPTURE(found.output);
+  CHECK(found.exit_code == 1);
+  CHECK_THAT(found.output, StartsWith("assignment2: step "));
+  CHECK_THAT(found.output, Contains("so it is the first to go wrong"));
+  CHECK_THAT(found.output, !Contains("run again"));
+  const Result first = run(folder.path(),
+                           "assignment1 --quiet --lr 1e3 --lambda 1e6 --epochs 2 "
+                           "--detect-anomaly");
+  CHECK(first.exit_code == 1);
+  CHECK_THAT(first.output, StartsWith("assignment1: step "));
+
+  const std::string usual = "assignment2 --quiet --half-cycle 20 --out ";
+  REQUIRE(run(folder.path(), usual + "off").exit_code == 0);
+  REQUIRE(run(folder.path(), usual + "on --detect-anomaly").exit_code == 0);
+  CHECK(contents(folder.path() / "on/weights.safetensors") ==
+        contents(folder.path() / "off/weights.safetensors"));
 }
 
 TEST_CASE("programs: --help lists every option with its default") {

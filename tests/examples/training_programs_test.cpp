@@ -104,6 +104,29 @@ TEST_CASE("training programs: unusual settings are noted") {
   CHECK_THAT(usual.output, !Contains("note:"));
 }
 
+TEST_CASE("training programs: dead units are noted after training, and live ones are not") {
+  const TemporaryFolder folder;
+  const std::string one_cycle = "assignment2 --quiet --batch-size 500 --half-cycle 40 ";
+  const Result dead =
+      run(folder.path(), one_cycle + "--optimizer adam --lr-max 10 --lambda 10 --hidden 20");
+  CAPTURE(dead.output);
+  CHECK(dead.exit_code == 0);
+  CHECK_THAT(dead.output, Contains("note: relu behind 0.weight: 20 of 20 units (100 %) are 0 for "
+                                   "all of 1000 examples"));
+  const Result alive = run(folder.path(), one_cycle + "--hidden 20");
+  CHECK(alive.exit_code == 0);
+  CHECK_THAT(alive.output, !Contains("units"));
+}
+
+TEST_CASE("training programs: --detect-anomaly beside options that it has nothing to do with") {
+  const TemporaryFolder folder;
+  for (const std::string other : {"--profile", "--range-test"}) {
+    const Result result = run(folder.path(), "assignment2 --detect-anomaly " + other);
+    CHECK(result.exit_code == 2);
+    CHECK_THAT(result.output, Contains("assignment2: " + other));
+  }
+}
+
 TEST_CASE("training programs: assignment1 decays its rate and draws its pictures") {
   const TemporaryFolder folder;
   const Result result =

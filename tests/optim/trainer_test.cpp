@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdio>
 
+#include "autograd/anomaly.h"
 #include "autograd/ops.h"
 #include "optim/progress.h"
 #include "optim/sgd.h"
@@ -14,6 +15,7 @@
 
 using namespace tapegrad;
 using Catch::Matchers::Message;
+using Catch::Matchers::StartsWith;
 
 namespace {
 
@@ -162,6 +164,48 @@ TEST_CASE("trainer: a loss that is not finite is refused before it moves a weigh
                 "keep it finite"));
     CHECK(problem.w.value()[0] == 0.5);
   }
+}
+
+TEST_CASE("trainer: an error about numbers says which batch it was") {
+  const auto message = [](bool detect, Index steps_per_epoch) {
+    Halving problem;
+    optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+    optim::Trainer<double> trainer(sgd,
+                                   [&](Tape<double>& tape) {
+                                     const Var<double> loss = square(tape.parameter(problem.w));
+                                     return sgd.steps() == 4 ? log(scale(loss, 0)) : loss;
+                                   },
+                                   {.steps_per_epoch = steps_per_epoch});
+    AnomalyDetector<double> detector(problem.all);
+    if (detect) trainer.observe(&detector);
+    try {
+      trainer.run(10);
+    } catch (const GradError& error) {
+      CHECK(sgd.steps() == 4);
+      CHECK((dynamic_cast<const AnomalyError*>(&error) != nullptr) == detect);
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  CHECK_THAT(message(false, 3), StartsWith("the loss is inf at step 4 (batch 2 of 3 in epoch 2, "
+                                           "learning rate 0.25); "));
+  CHECK_THAT(message(false, 0), StartsWith("the loss is inf at step 4 (learning rate 0.25); "));
+  CHECK_THAT(message(true, 3),
+             StartsWith("step 4 (batch 2 of 3 in epoch 2, learning rate 0.25): forward: log "
+                        "(number 3 on the tape) gives -inf at [] of [] (element 0); its operands "
+                        "are finite"));
+}
+
+TEST_CASE("trainer: a penalty that is not finite is noticed with the measurement") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  optim::Trainer<double> trainer(sgd, problem.loss(),
+                                 {.measure_train =
+                                      [] {
+                                        return optim::Scores{1, 1};
+                                      },
+                                  .penalty = [] { return std::nan(""); }});
+  CHECK_THROWS_WITH(trainer.run(1), StartsWith("the training cost is nan at step 0"));
 }
 
 TEST_CASE("trainer: prints nothing when stderr is not a terminal") {

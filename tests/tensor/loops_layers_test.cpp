@@ -1,6 +1,7 @@
 // The loops of losses and normalization: by their definitions, and the same from every instruction
 // set.
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "tensor/loops.h"
@@ -172,6 +173,36 @@ TEMPLATE_TEST_CASE("loops: losses with targets", "", float, double) {
       double total = 0;
       for (Index c = 0; c < 5; ++c) total += static_cast<double>(p(r, c));
       CHECK(close<T>(total, 1));
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("loops: all_finite sees NaN and infinity anywhere, and nothing else", "", float,
+                   double) {
+  using T = TestType;
+  using Limits = std::numeric_limits<T>;
+  for (const Loops<T>* loops : every_table<T>()) {
+    for (const Index n : {0, 1, 2, 15, 16, 17, 64, 67, 1000}) {
+      CAPTURE(loops->instruction_set, n);
+      Tensor<T> x(Shape{n}, Limits::max());
+      for (Index i = 0; i < n; ++i) {
+        const T finite[] = {-Limits::max(), Limits::min(), -Limits::denorm_min(), T(-0.0), T(1)};
+        x[i] = finite[i % 5];
+      }
+      CHECK(loops->all_finite(n, x.data()));
+      int missed = 0;
+      for (Index i = 0; i < n; ++i) {
+        const T kept = x[i];
+        for (const T bad : {Limits::infinity(), -Limits::infinity(), Limits::quiet_NaN(),
+                            -Limits::quiet_NaN(), Limits::signaling_NaN()}) {
+          x[i] = bad;
+          missed += loops->all_finite(n, x.data());
+          // What stands behind the end does not count.
+          missed += i == n - 1 && !loops->all_finite(n - 1, x.data());
+        }
+        x[i] = kept;
+      }
+      CHECK(missed == 0);
     }
   }
 }
