@@ -3,6 +3,7 @@ set(BLA_VENDOR OpenBLAS)
 find_package(BLAS REQUIRED)
 find_package(fmt 9 REQUIRED CONFIG)
 find_package(nlohmann_json 3.11 REQUIRED CONFIG)
+find_package(OpenSSL 3 REQUIRED COMPONENTS Crypto)
 find_path(RANDOM123_INCLUDE_DIR NAMES Random123/philox.h REQUIRED)
 
 file(GLOB library_sources CONFIGURE_DEPENDS RELATIVE ${PROJECT_SOURCE_DIR}
@@ -15,7 +16,7 @@ add_library(tapegrad ${library_sources})
 add_library(tapegrad::tapegrad ALIAS tapegrad)
 target_sources(tapegrad PUBLIC FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${library_headers})
 target_compile_features(tapegrad PUBLIC cxx_std_20)
-target_link_libraries(tapegrad PUBLIC fmt::fmt PRIVATE BLAS::BLAS $<BUILD_INTERFACE:tapegrad_flags>
+target_link_libraries(tapegrad PUBLIC fmt::fmt PRIVATE BLAS::BLAS OpenSSL::Crypto $<BUILD_INTERFACE:tapegrad_flags>
                       $<BUILD_INTERFACE:nlohmann_json::nlohmann_json>)
 target_include_directories(tapegrad SYSTEM PRIVATE ${RANDOM123_INCLUDE_DIR})
 set_target_properties(tapegrad PROPERTIES POSITION_INDEPENDENT_CODE ON)

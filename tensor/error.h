@@ -41,4 +41,9 @@ struct FormatError : Error {
   using Error::Error;
 };
 
+/// Not a failure: work that ended early because it was asked to.
+struct Interrupted : Error {
+  using Error::Error;
+};
+
 }  // namespace tapegrad

@@ -2,12 +2,14 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
 #include <string>
+#include <utility>
 
 #include "tensor/error.h"
 
@@ -24,23 +26,43 @@ namespace {
                               directory ? "a directory" : "a device or pipe"));
 }
 
+int open_retrying(const std::filesystem::path& path, int flags) {
+  for (;;) {
+    const int descriptor = ::open(path.c_str(), flags, 0666);
+    if (descriptor >= 0 || errno != EINTR) return descriptor;
+  }
+}
+
+// Whether the file's bytes are on the disk. Only an interruption is tried again: after any other
+// failure the system may have dropped them and would report success.
+bool synced(int descriptor) {
+  while (::fsync(descriptor) != 0) {
+    if (errno != EINTR) return false;
+  }
+  return true;
+}
+
 void write_all(int descriptor, std::span<const std::byte> bytes,
                const std::filesystem::path& path) {
   while (!bytes.empty()) {
     const ssize_t n = ::write(descriptor, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) fail("write", path, errno);
+    if (n == 0) fail("write", path, ENOSPC);  // no error and no progress: never wait for ever
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
 }
+
+constexpr std::string_view temporary_begin = ".tapegrad-";
+constexpr std::string_view temporary_end = ".part";
 
 // A file in `folder` that nobody else uses, open for writing; its name does not depend on the
 // target's, which may be as long as names get.
 int open_temporary(const std::filesystem::path& folder, std::filesystem::path& name,
                    const std::filesystem::path& target) {
   for (int i = 0;; ++i) {
-    name = folder / fmt::format(".tapegrad-{}-{}.part", ::getpid(), i);
-    const int descriptor = ::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    name = folder / fmt::format("{}{}-{}{}", temporary_begin, ::getpid(), i, temporary_end);
+    const int descriptor = open_retrying(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC);
     if (descriptor >= 0) return descriptor;
     if (errno != EEXIST) fail("write", target, errno);
   }
@@ -66,19 +88,23 @@ void keep_mode(int descriptor, const std::filesystem::path& target) {
   }
 }
 
-// A rename is on the disk only when its folder is.
-void sync_folder(const std::filesystem::path& folder) {
-  const int descriptor = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (descriptor < 0) return;
-  ::fsync(descriptor);
+// A rename is on the disk only when its folder is. EINVAL: this file system cannot flush folders.
+void sync_folder(const std::filesystem::path& folder, const std::filesystem::path& target) {
+  const int descriptor = open_retrying(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor < 0) {
+    if (errno == EACCES) return;  // one may write there, but not look
+    fail("flush the folder of", target, errno);
+  }
+  const int error = synced(descriptor) ? 0 : errno;
   ::close(descriptor);
+  if (error != 0 && error != EINVAL) fail("flush the folder of", target, error);
 }
 
 }  // namespace
 
 InputFile::InputFile(const std::filesystem::path& path) : path_(path) {
   // O_NONBLOCK: opening a pipe that nobody writes to must not wait.
-  descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  descriptor_ = open_retrying(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (descriptor_ < 0) fail("open", path, errno);
   struct stat status {};
   const int error = ::fstat(descriptor_, &status) == 0 ? 0 : errno;
@@ -121,21 +147,47 @@ void write_file(const std::filesystem::path& path, std::span<const std::byte> by
   try {
     write_all(descriptor, bytes, path);
     keep_mode(descriptor, target);
-    if (::fsync(descriptor) != 0) fail("write", path, errno);
-    const int closed = ::close(descriptor);
-    descriptor = -1;
-    if (closed != 0) fail("write", path, errno);
+    if (!synced(descriptor)) fail("write", path, errno);
+    // The descriptor is gone after an interruption too, and the bytes are on the disk.
+    const int closed = ::close(std::exchange(descriptor, -1));
+    if (closed != 0 && errno != EINTR) fail("write", path, errno);
     if (::rename(temporary.c_str(), target.c_str()) != 0) fail("write", path, errno);
   } catch (...) {
     if (descriptor >= 0) ::close(descriptor);
     ::unlink(temporary.c_str());
     throw;
   }
-  sync_folder(folder);
+  sync_folder(folder, path);
 }
 
 void write_file(const std::filesystem::path& path, std::string_view text) {
   write_file(path, std::as_bytes(std::span(text)));
+}
+
+FolderLock::FolderLock(const std::filesystem::path& folder) {
+  descriptor_ = open_retrying(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (descriptor_ < 0) fail("open", folder, errno);
+  if (::flock(descriptor_, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+    ::close(descriptor_);
+    throw FileError(
+        fmt::format("{} is in use by another process; wait for its end or take another "
+                    "folder",
+                    folder.string()));
+  }
+}
+
+FolderLock::~FolderLock() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void remove_temporary_files(const std::filesystem::path& folder) {
+  std::error_code ignored;  // what cannot be listed or removed does no harm
+  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(temporary_begin) && name.ends_with(temporary_end)) {
+      ::unlink(entry.path().c_str());
+    }
+  }
 }
 
 }  // namespace tapegrad

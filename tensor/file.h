@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "tensor/scalar.h"
@@ -37,9 +38,28 @@ class InputFile {
 std::vector<std::byte> read_file(const std::filesystem::path& path);
 
 /// Replaces `path` by `bytes`, all or nothing: written to a temporary file beside it, flushed to
-/// the disk, then renamed. On any failure the old file stays, the temporary one is removed and
-/// FileError names the path and the reason.
+/// the disk, then renamed, and the folder flushed. On any failure the temporary file is removed and
+/// FileError names the path and the reason; the old file stays, unless it was the folder that could
+/// not be flushed: then the new one is there, but may not survive a loss of power.
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file(const std::filesystem::path& path, std::string_view text);
+
+/// Keeps other processes from using a folder as this one does, as long as it lives: also a killed
+/// process gives way. Where a file system knows no locks there is none.
+class FolderLock {
+ public:
+  /// Throws FileError when the folder cannot be opened or another FolderLock holds it.
+  explicit FolderLock(const std::filesystem::path& folder);
+  ~FolderLock();
+  FolderLock(FolderLock&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  FolderLock& operator=(FolderLock&&) = delete;
+
+ private:
+  int descriptor_ = -1;
+};
+
+/// Removes the temporary files that write_file left in a folder when its process was killed.
+/// Nobody may be writing there.
+void remove_temporary_files(const std::filesystem::path& folder);
 
 }  // namespace tapegrad

@@ -119,6 +119,13 @@ Rng Rng::split() {
   return Rng(child[0], child[1]);
 }
 
+Rng Rng::from_state(const std::array<std::uint64_t, 4>& state) {
+  Rng rng(state[0], state[1]);
+  rng.position_ = state[2];
+  rng.splits_ = state[3];
+  return rng;
+}
+
 void Rng::permutation(std::span<std::int32_t> order) {
   std::iota(order.begin(), order.end(), 0);
   for (std::size_t i = order.size(); i > 1; --i) {

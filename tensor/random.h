@@ -1,6 +1,7 @@
 // Random numbers that are the same on any thread, in any order, with any compiler.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 
@@ -49,6 +50,10 @@ class Rng {
   /// How many draws of 64 bits were made; setting it moves along the stream.
   std::uint64_t position() const { return position_; }
   void seek(std::uint64_t position) { position_ = position; }
+
+  /// All there is to a stream, {seed, stream, position, splits}, and the stream with that state.
+  std::array<std::uint64_t, 4> state() const { return {seed_, stream_, position_, splits_}; }
+  static Rng from_state(const std::array<std::uint64_t, 4>& state);
 
   friend bool operator==(const Rng&, const Rng&) = default;
 

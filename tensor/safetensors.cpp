@@ -310,6 +310,18 @@ Index checked_size(const std::string& name, const StoredTensor& tensor) {
   return size;
 }
 
+using Named = std::pair<const std::string, StoredTensor>;
+
+// The tensors as they lie in the file: larger numbers first, so that each is aligned to its size.
+std::vector<const Named*> in_file_order(const Safetensors& file) {
+  std::vector<const Named*> order;
+  for (const Named& tensor : file.tensors) order.push_back(&tensor);
+  std::stable_sort(order.begin(), order.end(), [](const Named* a, const Named* b) {
+    return size_of(a->second.dtype) > size_of(b->second.dtype);
+  });
+  return order;
+}
+
 // A JSON string. The text is put together without nlohmann's document tree: when memory runs out
 // while that grows, its destructor ends the program.
 std::string quoted(const std::string& text) {
@@ -329,7 +341,8 @@ std::string header_of(const Safetensors& file) {
     parts.push_back(fmt::format("\"{}\":{{{}}}", metadata_key, fmt::join(pairs, ",")));
   }
   Index begin = 0;
-  for (const auto& [name, tensor] : file.tensors) {
+  for (const Named* entry : in_file_order(file)) {
+    const auto& [name, tensor] = *entry;
     const Index end = begin + checked_size(name, tensor);
     parts.push_back(fmt::format(R"({}:{{"dtype":{},"shape":[{}],"data_offsets":[{},{}]}})",
                                 quoted(name), quoted(tensor.dtype), fmt::join(tensor.shape, ","),
@@ -402,6 +415,11 @@ void Safetensors::add(const std::string& name, View<const T> numbers) {
 template void Safetensors::add(const std::string&, View<const float>);
 template void Safetensors::add(const std::string&, View<const double>);
 
+void Safetensors::add_integers(const std::string& name, std::span<const std::int64_t> numbers) {
+  const auto bytes = std::as_bytes(numbers);
+  tensors[name] = {"I64", {std::ssize(numbers)}, {bytes.begin(), bytes.end()}};
+}
+
 const StoredTensor& Safetensors::at(const std::string& name) const {
   const auto found = tensors.find(name);
   if (found != tensors.end()) return found->second;
@@ -410,6 +428,26 @@ const StoredTensor& Safetensors::at(const std::string& name) const {
   throw FormatError(
       fmt::format("there is no tensor \"{}\"; there are: {}", name,
                   names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
+}
+
+void require_alike(const Safetensors& found, const Safetensors& wanted, std::string_view what) {
+  const auto describe = [](const StoredTensor& t) {
+    return fmt::format("{} {}", t.dtype, to_string(t.shape));
+  };
+  for (const auto& [name, tensor] : wanted.tensors) {
+    const auto other = found.tensors.find(name);
+    if (other == found.tensors.end()) {
+      throw FormatError(fmt::format("{}: \"{}\" {} is missing", what, name, describe(tensor)));
+    }
+    if (other->second.dtype != tensor.dtype || other->second.shape != tensor.shape) {
+      throw FormatError(fmt::format("{}: \"{}\" is {}, but {} is needed", what, name,
+                                    describe(other->second), describe(tensor)));
+    }
+  }
+  for (const auto& [name, tensor] : found.tensors) {
+    if (wanted.tensors.contains(name)) continue;
+    throw FormatError(fmt::format("{}: nothing here is called \"{}\"", what, name));
+  }
 }
 
 Safetensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name) {
@@ -438,7 +476,7 @@ std::vector<std::byte> serialize_safetensors(const Safetensors& file) {
   };
   append(std::as_bytes(std::span(&length, 1)));
   append(std::as_bytes(std::span(header)));
-  for (const auto& [name, tensor] : file.tensors) append(tensor.bytes);
+  for (const Named* tensor : in_file_order(file)) append(tensor->second.bytes);
   return bytes;
 }
 

@@ -39,11 +39,18 @@ struct Safetensors {
   template <Real T>
   void add(const std::string& name, View<const T> numbers);
 
+  /// Stores a row of whole numbers as I64, in place of any of that name.
+  void add_integers(const std::string& name, std::span<const std::int64_t> numbers);
+
   /// The tensor of that name. Throws FormatError with the names there are when there is none.
   const StoredTensor& at(const std::string& name) const;
 
   friend bool operator==(const Safetensors&, const Safetensors&) = default;
 };
+
+/// Throws FormatError, beginning with `what`, when tensors of `wanted` are missing in `found`, have
+/// another type or shape there, or others are left over; names the first one.
+void require_alike(const Safetensors& found, const Safetensors& wanted, std::string_view what);
 
 /// Reads a whole file. Throws FileError when it cannot be read and FormatError, with the path, the
 /// tensor and the numbers that are wrong, when it deviates from the format in any way: no number in
@@ -54,9 +61,10 @@ Safetensors read_safetensors(const std::filesystem::path& path);
 /// The same from memory; `name` is what errors call the file.
 Safetensors parse_safetensors(std::span<const std::byte> bytes, std::string_view name);
 
-/// The file's bytes: tensors in the order of their names, their start aligned to 8 bytes. Throws
-/// FormatError for what could not be read back: a tensor whose bytes do not match its type and
-/// shape, a name that is reserved or not UTF-8, a header of more than 100,000,000 bytes.
+/// The file's bytes: tensors by the size of their numbers, largest first, then by name; each is
+/// aligned to that size. Throws FormatError for what could not be read back: a tensor whose bytes
+/// do not match its type and shape, a name that is reserved or not UTF-8, a header of more than
+/// 100,000,000 bytes.
 std::vector<std::byte> serialize_safetensors(const Safetensors& file);
 
 /// Replaces the file at `path`, all or nothing. Throws as serialize_safetensors and write_file do.

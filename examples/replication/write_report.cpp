@@ -11,10 +11,10 @@
 #include "examples/report/predictions.h"
 #include "examples/support/report_checks.h"
 #include "examples/support/run_folder.h"
-#include "examples/support/sha256.h"
 #include "optim/lint.h"
 #include "tensor/file.h"
 #include "tensor/kernels.h"
+#include "tensor/sha256.h"
 
 namespace tapegrad::examples {
 namespace {
@@ -358,7 +358,7 @@ void Writer::method_chapter() {
   const Dataset& data = images_.of(replication_.experiments.front().correct->plan);
   std::vector<report::Row> files;
   for (const auto& file : data.files) {
-    files.push_back({file.filename().string(), sha256_of_file(file)});
+    files.push_back({file.filename().string(), to_hex(sha256_of_file(file))});
   }
   document_.paragraph(
       fmt::format("Images: {}. Computed with {}.", data.source, kernels::build_info()));

@@ -6,11 +6,11 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "examples/support/sha256.h"
 #include "nn/state.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
 #include "tensor/safetensors.h"
+#include "tensor/sha256.h"
 
 namespace tapegrad::examples {
 namespace {
@@ -32,7 +32,7 @@ Json to_json(const FinalScores& s) {
 Json data_json(const Dataset& images) {
   Json files = Json::array();
   for (const auto& file : images.files) {
-    files.push_back({{"path", file.string()}, {"sha256", sha256_of_file(file)}});
+    files.push_back({{"path", file.string()}, {"sha256", to_hex(sha256_of_file(file))}});
   }
   return {{"source", images.source}, {"files", files}};
 }
