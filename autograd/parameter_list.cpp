@@ -29,6 +29,16 @@ ParameterList<T>& ParameterList<T>::add(const std::string& name, Parameter<T>& p
 }
 
 template <Scalar T>
+ParameterList<T>& ParameterList<T>::add(const std::string& name, Rng& rng) {
+  for (const auto& g : generators_) {
+    if (g.rng == &rng) return *this;
+    if (g.name == name) throw FormatError(fmt::format("two generators are named `{}`", name));
+  }
+  generators_.push_back({name, &rng});
+  return *this;
+}
+
+template <Scalar T>
 Parameter<T>& ParameterList<T>::at(const std::string& name) const {
   if (Parameter<T>* found = find(*this, name)) return *found;
   std::string names;

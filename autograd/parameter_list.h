@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "autograd/parameter.h"
+#include "tensor/random.h"
 
 namespace tapegrad {
 
@@ -15,13 +16,23 @@ struct NamedParameter {
   Parameter<T>* parameter;
 };
 
-/// The parameters of a model in the order of its layers. Borrowed: the model must outlive the list.
+/// A random generator that a model draws from, and what the model calls it: "1.rng".
+struct NamedGenerator {
+  std::string name;
+  Rng* rng;
+};
+
+/// The parameters of a model in the order of its layers, and the generators it draws from.
+/// Borrowed: the model must outlive the list.
 template <Scalar T>
 class ParameterList {
  public:
   /// Adds a parameter. One that is listed already (tied weights) keeps its first name and place.
   /// Throws FormatError when another parameter has the same name.
   ParameterList& add(const std::string& name, Parameter<T>& parameter);
+
+  /// Adds a generator, whose state belongs to a checkpoint. The rules for names are the same.
+  ParameterList& add(const std::string& name, Rng& rng);
 
   /// Adds everything that `module.collect(list)` adds, as "name.<its name>".
   template <class Module>
@@ -30,6 +41,7 @@ class ParameterList {
     ParameterList inner;
     module.collect(inner);
     for (const auto& p : inner) add(name + "." + p.name, *p.parameter);
+    for (const auto& g : inner.generators()) add(name + "." + g.name, *g.rng);
     return *this;
   }
 
@@ -37,6 +49,8 @@ class ParameterList {
   auto end() const { return all_.end(); }
   std::size_t size() const { return all_.size(); }
   const NamedParameter<T>& operator[](std::size_t i) const { return all_[i]; }
+
+  const std::vector<NamedGenerator>& generators() const { return generators_; }
 
   /// The parameter of that name. Throws FormatError listing the names there are.
   Parameter<T>& at(const std::string& name) const;
@@ -51,6 +65,7 @@ class ParameterList {
 
  private:
   std::vector<NamedParameter<T>> all_;
+  std::vector<NamedGenerator> generators_;
 };
 
 /// Copies values between two lists of the same names and shapes, from float or double to any scalar

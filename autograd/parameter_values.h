@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cassert>
 #include <utility>
 #include <vector>
 
@@ -23,6 +24,17 @@ class ParameterValues {
   /// Also keeps this parameter's value, as it is now.
   void add(Parameter<T>& parameter) {
     kept_.emplace_back(&parameter, Tensor<T>(parameter.value()));
+  }
+
+  /// The parameters and their values, in the order they were added.
+  auto begin() const { return kept_.begin(); }
+  auto end() const { return kept_.end(); }
+  std::size_t size() const { return kept_.size(); }
+
+  /// Replaces the i-th value by another of its shape.
+  void set(std::size_t i, Tensor<T> value) {
+    assert(value.shape() == kept_[i].second.shape());
+    kept_[i].second = std::move(value);
   }
 
   /// Writes the values back.

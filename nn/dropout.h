@@ -15,6 +15,7 @@ class Dropout final : public Module<T> {
   Dropout(double p, Rng& rng) : p_(p), rng_(rng.split()) {}
 
   Var<T> forward(Var<T> x) override { return training_ ? dropout(x, p_, rng_.split()) : x; }
+  void collect(ParameterList<T>& all) override { all.add("rng", rng_); }
   void set_training(bool on) override { training_ = on; }
 
  private:

@@ -20,7 +20,8 @@ class Module {
   /// The value for x, recorded on x's tape. Parameters are recorded by x.tape().parameter(p).
   virtual Var<T> forward(Var<T> x) = 0;
 
-  /// Adds every parameter and sub-module under its name: all.add("fc1", fc1).add("fc2", fc2).
+  /// Adds every parameter, sub-module and generator that forward draws from under its name:
+  /// all.add("fc1", fc1).add("fc2", fc2).
   virtual void collect(ParameterList<T>& all) { static_cast<void>(all); }
 
   /// Switches between training (the start) and evaluation, for layers that differ (BatchNorm,

@@ -34,6 +34,35 @@ void Snapshots<T>::restore(Index i, const ParameterList<T>& parameters) const {
   }
 }
 
+template <Real T>
+Safetensors Snapshots<T>::save() const {
+  Safetensors state;
+  for (std::size_t i = 0; i < snapshots_.size(); ++i) {
+    for (std::size_t k = 0; k < snapshots_[i].size(); ++k) {
+      state.add<T>(fmt::format("{}/{}", i, k), snapshots_[i][k]);
+    }
+  }
+  return state;
+}
+
+template <Real T>
+void Snapshots<T>::load(const Safetensors& state) {
+  std::vector<std::vector<Tensor<T>>> snapshots;
+  std::size_t taken = 0;
+  while (state.tensors.contains(fmt::format("{}/0", snapshots.size()))) {
+    std::vector<Tensor<T>> values;
+    for (;;) {
+      const auto found = state.tensors.find(fmt::format("{}/{}", snapshots.size(), values.size()));
+      if (found == state.tensors.end()) break;
+      values.push_back(found->second.template as<T>());
+      ++taken;
+    }
+    snapshots.push_back(std::move(values));
+  }
+  if (taken != state.tensors.size()) throw FormatError("snapshots: one of them is incomplete");
+  snapshots_ = std::move(snapshots);
+}
+
 template class Snapshots<float>;
 template class Snapshots<double>;
 

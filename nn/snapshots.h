@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "autograd/parameter_list.h"
+#include "tensor/safetensors.h"
 
 namespace tapegrad::nn {
 
@@ -14,6 +15,11 @@ class Snapshots {
  public:
   /// Copies the parameters as they are now.
   void add(const ParameterList<T>& parameters);
+
+  /// All numbers of all snapshots, for a checkpoint, and back. Throws FormatError for what save()
+  /// does not make.
+  Safetensors save() const;
+  void load(const Safetensors& state);
 
   Index size() const { return std::ssize(snapshots_); }
 

@@ -8,7 +8,7 @@
 namespace tapegrad::nn {
 
 /// A table of what the model does to an input of the given shape, a line per op: its name, its
-/// value's shape, its parameters and how many numbers they hold. The model is run once, on zeros.
+/// value's shape, its parameters and how many numbers they hold. The model is run once, on zeros, and left as it was.
 template <Real T>
 std::string summary(Module<T>& model, const Shape& input);
 

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "nn/activations.h"
+#include "nn/dropout.h"
 #include "nn/linear.h"
 #include "nn/losses.h"
 #include "nn/sequential.h"
@@ -198,6 +199,19 @@ TEST_CASE("summary: a line per op with shapes and counts") {
         "relu    [100, 50]\n"
         "linear  [100, 10]    2.weight [10, 50], 2.bias [10]           510\n"
         "total                                                     154,160\n");
+}
+
+TEST_CASE("summary: a look at a model with dropout does not change what it drops next") {
+  const auto trained = [](bool looked_at) {
+    Rng rng(1);
+    nn::Sequential<float> net;
+    net.add<nn::Dropout<float>>(0.5, rng);
+    if (looked_at) nn::summary(net, {4, 8});
+    const Tensor<float> ones({4, 8}, 1);
+    Tape<float> tape;
+    return Tensor<float>(net(tape.constant(ones)).value());
+  };
+  CHECK(trained(true) == trained(false));
 }
 
 TEST_CASE("summary: leaves the model as it was and says what does not fit") {
