@@ -34,6 +34,7 @@
 #include "optim/adagrad.h"
 #include "optim/adam.h"
 #include "optim/audit.h"
+#include "optim/checkpoint.h"
 #include "optim/lint.h"
 #include "optim/range_test.h"
 #include "optim/rmsprop.h"

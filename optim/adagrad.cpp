@@ -13,7 +13,7 @@ template <Real T>
 AdaGrad<T>::AdaGrad(ParamGroups<T> groups, Schedule schedule, AdaGradOptions options)
     : Optimizer<T>(std::move(groups), std::move(schedule), options.clip),
       options_(options),
-      sums_(this->state(static_cast<T>(options.initial))) {
+      sums_(this->keep("sum", true, static_cast<T>(options.initial))) {
   require_epsilon<T>("AdaGrad: epsilon", options.epsilon);
   if (!(options.initial >= 0 && std::isfinite(static_cast<T>(options.initial)))) {
     throw OptionError(

@@ -25,7 +25,7 @@ class AdaGrad final : public Optimizer<T> {
               const kernels::UpdateRule<T>& rule) override;
 
   AdaGradOptions options_;
-  std::vector<Tensor<T>> sums_;  // by slot
+  typename Optimizer<T>::Memory& sums_;  // by slot
 };
 
 }  // namespace tapegrad::optim

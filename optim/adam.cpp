@@ -11,9 +11,8 @@ template <Real T>
 Adam<T>::Adam(ParamGroups<T> groups, Schedule schedule, AdamOptions options)
     : Optimizer<T>(std::move(groups), std::move(schedule), options.clip),
       options_(options),
-      means_(this->state()),
-      squares_(this->state()),
-      updates_(means_.size()) {
+      means_(this->keep("mean")),
+      squares_(this->keep("square")) {
   require_fraction("Adam: beta1", options.beta1);
   require_fraction("Adam: beta2", options.beta2);
   require_epsilon<T>("Adam: epsilon", options.epsilon);
@@ -23,7 +22,7 @@ template <Real T>
 void Adam<T>::update(std::size_t slot, Parameter<T>& parameter,
                      const kernels::UpdateRule<T>& rule) {
   const AdamOptions& o = options_;
-  const auto t = static_cast<double>(++updates_[slot]);
+  const auto t = static_cast<double>(this->updates(slot));
   const double lr = rule.lr;
   const double shrink = o.decoupled ? 1 - lr * rule.weight_decay : 1;
   const kernels::AdamRule<T> adam{

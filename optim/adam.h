@@ -35,9 +35,8 @@ class Adam final : public Optimizer<T> {
               const kernels::UpdateRule<T>& rule) override;
 
   AdamOptions options_;
-  std::vector<Tensor<T>> means_;    // by slot
-  std::vector<Tensor<T>> squares_;  // by slot
-  std::vector<Index> updates_;      // by slot
+  typename Optimizer<T>::Memory& means_;    // by slot
+  typename Optimizer<T>::Memory& squares_;  // by slot
 };
 
 }  // namespace tapegrad::optim

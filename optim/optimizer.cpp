@@ -51,11 +51,13 @@ template <Real T>
 Optimizer<T>::Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip)
     : groups_(std::move(groups)), schedule_(std::move(schedule)), clip_(clip) {
   require_valid(groups_, clip_);
+  for (const auto& group : groups_) updates_.resize(updates_.size() + group.parameters.size());
 }
 
 template <Real T>
-std::vector<Tensor<T>> Optimizer<T>::state(T value) const {
-  std::vector<Tensor<T>> tensors;
+typename Optimizer<T>::Memory& Optimizer<T>::keep(const char* name, bool needed, T value) {
+  Memory& tensors = kept_[name];
+  if (!needed) return tensors;
   for (const auto& group : groups_) {
     for (const auto& p : group.parameters) tensors.emplace_back(p.parameter->shape(), value);
   }
@@ -96,13 +98,52 @@ void Optimizer<T>::step() {
                                       .clip = limit,
                                       .nesterov = false};
     for (const auto& p : group.parameters) {
-      if (p.parameter->has_new_gradient() && !p.parameter->frozen())
+      if (p.parameter->has_new_gradient() && !p.parameter->frozen()) {
+        ++updates_[slot];
         update(slot, *p.parameter, rule);
+      }
       p.parameter->consume_gradient();
       ++slot;
     }
   }
   ++steps_;
+}
+
+// By slot.
+template <Real T>
+ParameterList<T> Optimizer<T>::parameters() const {
+  ParameterList<T> all;
+  for (const auto& group : groups_) {
+    for (const auto& p : group.parameters) all.add(p.name, *p.parameter);
+  }
+  return all;
+}
+
+template <Real T>
+Safetensors Optimizer<T>::save() const {
+  Safetensors state;
+  state.add_integers("steps", {&steps_, 1});
+  state.add_integers("updates", updates_);
+  const ParameterList<T> all = parameters();
+  for (const auto& [name, tensors] : kept_) {
+    for (std::size_t slot = 0; slot < tensors.size(); ++slot) {
+      state.add<T>(name + "/" + all[slot].name, tensors[slot]);
+    }
+  }
+  return state;
+}
+
+template <Real T>
+void Optimizer<T>::restore(const Safetensors& state) {
+  require_alike(state, save(), "optimizer");
+  const ParameterList<T> all = parameters();
+  for (auto& [name, tensors] : kept_) {
+    for (std::size_t slot = 0; slot < tensors.size(); ++slot) {
+      tensors[slot] = state.at(name + "/" + all[slot].name).template as<T>();
+    }
+  }
+  steps_ = state.at("steps").integers()[0];
+  updates_ = state.at("updates").integers();
 }
 
 void require_fraction(const char* option, double value) {

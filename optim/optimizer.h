@@ -1,9 +1,13 @@
 // What all optimizers share: groups, a schedule, clipping, the bookkeeping of steps.
 #pragma once
 
+#include <map>
+#include <string>
+
 #include "optim/param_group.h"
 #include "optim/schedule.h"
 #include "tensor/loops.h"
+#include "tensor/safetensors.h"
 #include "tensor/tensor.h"
 
 namespace tapegrad::optim {
@@ -40,12 +44,27 @@ class Optimizer {
 
   const ParamGroups<T>& groups() const { return groups_; }
 
+  /// All it remembers beside the parameters: the number of updates made, of all together and of
+  /// each parameter, and what its rule keeps, such as velocities.
+  Safetensors save() const;
+
+  /// Goes on from what save() gave. Throws FormatError, and changes nothing, when that was another
+  /// optimizer or one of other parameters.
+  void restore(const Safetensors& state);
+
  protected:
   /// Throws OptionError for a parameter in two groups, a negative decay or a negative limit.
   Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip);
 
-  /// What an optimizer remembers of each parameter: a tensor of its shape, all `value`, by slot.
-  std::vector<Tensor<T>> state(T value = 0) const;
+  /// What a rule keeps of each parameter from one update to the next: tensors by slot.
+  using Memory = std::vector<Tensor<T>>;
+
+  /// A memory by that name, for constructors: each tensor has its parameter's shape and is all
+  /// `value`. Without `needed` it is empty.
+  Memory& keep(const char* name, bool needed = true, T value = 0);
+
+  /// How many updates a parameter had, with the one being made.
+  Index updates(std::size_t slot) const { return updates_[slot]; }
 
   /// Updates one parameter; `slot` counts the parameters through all groups.
   virtual void update(std::size_t slot, Parameter<T>& parameter,
@@ -54,11 +73,14 @@ class Optimizer {
  private:
   void require_new_gradient() const;
   double gradient_scale() const;
+  ParameterList<T> parameters() const;
 
   ParamGroups<T> groups_;
   Schedule schedule_;
   Clip clip_;
   Index steps_ = 0;
+  std::vector<std::int64_t> updates_;   // by slot
+  std::map<std::string, Memory> kept_;  // by name
 };
 
 /// Throws OptionError, beginning with `option`, unless the value is in [0, 1).

@@ -8,12 +8,12 @@ template <Real T>
 RmsProp<T>::RmsProp(ParamGroups<T> groups, Schedule schedule, RmsPropOptions options)
     : Optimizer<T>(std::move(groups), std::move(schedule), options.clip),
       options_(options),
-      squares_(this->state()) {
+      squares_(this->keep("square")),
+      means_(this->keep("mean", options.centered)),
+      velocities_(this->keep("velocity", options.momentum > 0)) {
   require_fraction("RmsProp: alpha", options.alpha);
   require_fraction("RmsProp: momentum", options.momentum);
   require_epsilon<T>("RmsProp: epsilon", options.epsilon);
-  if (options.centered) means_ = this->state();
-  if (options.momentum > 0) velocities_ = this->state();
 }
 
 template <Real T>

@@ -31,9 +31,9 @@ class RmsProp final : public Optimizer<T> {
               const kernels::UpdateRule<T>& rule) override;
 
   RmsPropOptions options_;
-  std::vector<Tensor<T>> squares_;     // by slot
-  std::vector<Tensor<T>> means_;       // by slot; empty unless centered
-  std::vector<Tensor<T>> velocities_;  // by slot; empty without momentum
+  typename Optimizer<T>::Memory& squares_;     // by slot
+  typename Optimizer<T>::Memory& means_;       // by slot; empty unless centered
+  typename Optimizer<T>::Memory& velocities_;  // by slot; empty without momentum
 };
 
 }  // namespace tapegrad::optim

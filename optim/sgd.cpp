@@ -10,16 +10,14 @@ namespace tapegrad::optim {
 
 template <Real T>
 Sgd<T>::Sgd(ParamGroups<T> groups, Schedule schedule, SgdOptions options)
-    : Optimizer<T>(std::move(groups), std::move(schedule), options.clip), options_(options) {
+    : Optimizer<T>(std::move(groups), std::move(schedule), options.clip),
+      options_(options),
+      velocities_(this->keep("velocity", options.momentum > 0)) {
   if (!(options.momentum >= 0 && options.momentum < 1)) {
     throw OptionError(fmt::format("Sgd: momentum is {}, but must be in [0, 1)", options.momentum));
   }
   if (options.nesterov && options.momentum == 0) {
     throw OptionError("Sgd: Nesterov needs a momentum above 0");
-  }
-  if (options.momentum == 0) return;
-  for (const auto& group : this->groups()) {
-    for (const auto& p : group.parameters) velocities_.emplace_back(p.parameter->shape());
   }
 }
 

@@ -27,7 +27,7 @@ class Sgd final : public Optimizer<T> {
               const kernels::UpdateRule<T>& rule) override;
 
   SgdOptions options_;
-  std::vector<Tensor<T>> velocities_;  // by slot; empty without momentum
+  typename Optimizer<T>::Memory& velocities_;  // by slot; empty without momentum
 };
 
 }  // namespace tapegrad::optim

@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "autograd/anomaly.h"
 #include "optim/progress.h"
@@ -117,19 +119,61 @@ void Trainer<T>::measure() {
   if (options_.on_measure) options_.on_measure(m);
 }
 
+// Measures before the first step of all, when measure_when says so and after the last step; once.
+template <Real T>
+void Trainer<T>::measure_if_due(Index end) {
+  const Index now = optimizer_.steps();
+  if (!history_.empty() && history_.back().step == now) return;
+  const bool asked = options_.measure_when && options_.measure_when(now);
+  if (history_.empty() || asked || now == end || stopped_) measure();
+}
+
+template <Real T>
+void Trainer<T>::save_if_due(Index end) {
+  const Index now = optimizer_.steps();
+  if (!checkpoints_ || saved_step_ == now) return;
+  if (!checkpoints_->due(now) && now != end && !stopped_) return;
+  if (checkpoints_->save(now)) saved_step_ = now;
+}
+
+// Between two steps: the moment to end in good order.
+template <Real T>
+void Trainer<T>::look(Index end) {
+  try {
+    if (options_.interrupted && options_.interrupted()) throw Interrupted("asked to");
+    measure_if_due(end);
+  } catch (const Interrupted&) {
+    leave();
+  }
+  save_if_due(end);
+}
+
+template <Real T>
+void Trainer<T>::leave() {
+  const Index now = optimizer_.steps();
+  std::string text = fmt::format("stopped after step {}", now);
+  if (checkpoints_) {
+    const bool saved = (saved_step_ == now && now > 0) || checkpoints_->save(now);
+    text += saved ? fmt::format(", kept in {}", checkpoints_->path(now).string())
+                  : ", but no checkpoint of it could be written";
+  }
+  throw Interrupted(text);
+}
+
 template <Real T>
 void Trainer<T>::run(Index steps) {
-  stopped_ = false;
-  Progress progress(steps, options_.progress);
-  if (history_.empty()) measure();
-  for (Index i = 1; i <= steps && !stopped_; ++i) {
-    const double loss = step();
-    progress.update(i, fmt::format("loss {:.4f}", loss));
-    if (options_.on_step) options_.on_step(optimizer_.steps(), loss);
-    const bool due = options_.measure_when && options_.measure_when(optimizer_.steps());
-    if (due || i == steps || stopped_) {
-      progress.clear();
-      measure();
+  const Index made = std::min(steps_ahead_, steps);
+  steps_ahead_ -= made;
+  const Index end = optimizer_.steps() + steps - made;
+  if (!std::exchange(resumed_, false)) stopped_ = false;
+  {
+    Progress progress(steps, options_.progress);
+    look(end);
+    while (optimizer_.steps() < end && !stopped_) {
+      const double loss = step();
+      progress.update(steps - (end - optimizer_.steps()), fmt::format("loss {:.4f}", loss));
+      if (options_.on_step) options_.on_step(optimizer_.steps(), loss);
+      look(end);
     }
   }
   if (options_.keep_best) kept_.restore();

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "optim/checkpoint.h"
 #include "optim/history.h"
 #include "optim/optimizer.h"
 
@@ -38,6 +40,9 @@ struct TrainerOptions {
   /// Called after each update; `step` counts from 1.
   std::function<void(Index step, double loss)> on_step = {};
   std::function<void(const Measurement&)> on_measure = {};
+  /// Asked after each update: whether to save a checkpoint, if there are any, and leave run() by
+  /// throwing Interrupted.
+  std::function<bool()> interrupted = {};
   bool progress = true;  // on a terminal
 };
 
@@ -54,7 +59,24 @@ class Trainer {
   /// last. Throws OptionError when patience or keep_best is asked for but validation is not
   /// measured, and GradError when the loss or the training cost is not finite, naming the step, the
   /// learning rate and, given steps_per_epoch, the batch. An AnomalyError gets the same place.
+  ///
+  /// Throws Interrupted when `interrupted` says so or a measuring function throws it: what() says
+  /// after which step, and where the checkpoint is. A measurement that was due then is made when
+  /// the training is resumed.
   void run(Index steps);
+
+  /// From now on keeps checkpoints: after every so many steps and the measurement there, at the end
+  /// of run() and when that is interrupted. Saved are the parameters and generators of the list,
+  /// under their names (all that the training changes must be in it), the optimizer, the history,
+  /// what patience and keep_best need, and `others`, such as the place of a loader: position_of.
+  ///
+  /// With options.resume, restores the newest checkpoint and returns its step, or 0 to begin at the
+  /// start. run() then counts the steps made before as made, and what it does is bit for bit what
+  /// the training would have done without the interruption. Call it once, before run(). Throws as
+  /// Checkpoints does, and OptionError when the optimizer moves a parameter that is not in the
+  /// list.
+  Index checkpoint(CheckpointOptions options, const ParameterList<T>& parameters,
+                   std::vector<StatePiece> others = {});
 
   /// Announces every op of the training steps to `observer`, which must stay; null: to nobody. An
   /// AnomalyDetector finds the op where numbers stop being finite, a Profile where the time goes.
@@ -74,7 +96,13 @@ class Trainer {
   double record_and_differentiate();
   std::string place() const;
   void measure();
+  void measure_if_due(Index end);
   void note_best();
+  void look(Index end);
+  void save_if_due(Index end);
+  [[noreturn]] void leave();
+  Safetensors save() const;
+  void restore(const Safetensors& state);
 
   Optimizer<T>& optimizer_;
   Loss loss_;
@@ -84,6 +112,11 @@ class Trainer {
   ParameterValues<T> kept_;  // from there, for keep_best
   TapeObserver<T>* observer_ = nullptr;
   bool stopped_ = false;
+
+  std::optional<Checkpoints> checkpoints_;
+  Index saved_step_ = 0;   // of the last checkpoint; there is none of step 0 but by interruption
+  Index steps_ahead_ = 0;  // made before a resumption, not yet counted by run()
+  bool resumed_ = false;   // and run() not called since
 };
 
 }  // namespace tapegrad::optim

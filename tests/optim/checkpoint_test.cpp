@@ -1,0 +1,275 @@
+#include "optim/checkpoint.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+
+#include "tensor/checksums.h"
+#include "tensor/error.h"
+#include "tests/catch.h"
+#include "tests/data/temporary_folder.h"
+
+using namespace tapegrad;
+namespace fs = std::filesystem;
+using Catch::Matchers::Contains;
+using optim::CheckpointOptions;
+using optim::Checkpoints;
+
+namespace {
+
+// A training whose whole state is one number.
+struct Counter {
+  Index value = 0;
+
+  std::vector<optim::StatePiece> pieces() {
+    return {optim::number_piece(
+        "counter", [this] { return value; }, [this](Index x) { value = x; })};
+  }
+};
+
+struct Folder : test::TemporaryFolder {
+  fs::path inner() const { return path() / "checkpoints"; }
+  fs::path file(Index step) const { return inner() / fmt::format("step-{:09}.safetensors", step); }
+  // The counter that a resumed training starts from; -1 for none. Collects warnings.
+  Index resumed(std::string* warnings = nullptr) const {
+    Counter counter;
+    Checkpoints checkpoints({.folder = inner(),
+                             .resume = true,
+                             .warn =
+                                 [&](const std::string& text) {
+                                   if (warnings != nullptr) *warnings += text;
+                                 }},
+                            counter.pieces());
+    return checkpoints.resume() ? counter.value : -1;
+  }
+  // Saves steps 10, 20, ..., with the counter at 100 times the step.
+  void fill(Index last, CheckpointOptions options = {}) const {
+    Counter counter;
+    options.folder = inner();
+    Checkpoints checkpoints(options, counter.pieces());
+    for (Index step = 10; step <= last; step += 10) {
+      counter.value = 100 * step;
+      CHECK(checkpoints.save(step));
+    }
+  }
+};
+
+void damage(const fs::path& path) {
+  std::vector<std::byte> bytes = read_file(path);
+  bytes[bytes.size() - 33] ^= std::byte{4};  // the end of a tensor's checksum
+  write_file(path, bytes);
+}
+
+template <class E, class F>
+std::string error_of(F f) {
+  try {
+    f();
+  } catch (const E& error) {
+    return error.what();
+  }
+  return "nothing thrown";
+}
+
+}  // namespace
+
+TEST_CASE("checkpoints: the newest is resumed, the last ones stay") {
+  const Folder folder;
+  folder.fill(50);
+  CHECK(optim::checkpoint_steps(folder.inner()) == std::vector<Index>{40, 50});
+  CHECK(folder.resumed() == 5000);
+  const Folder more;
+  more.fill(50, {.keep = 3});
+  CHECK(optim::checkpoint_steps(more.inner()) == std::vector<Index>{30, 40, 50});
+}
+
+TEST_CASE("checkpoints: an empty folder gives nothing to resume") {
+  const Folder folder;
+  CHECK(folder.resumed() == -1);
+  CHECK(optim::checkpoint_steps(folder.path() / "none").empty());
+}
+
+TEST_CASE("checkpoints: a damaged one is passed over, aloud, and removed after the next save") {
+  const Folder folder;
+  folder.fill(50);
+  damage(folder.file(50));
+  std::string warnings;
+  Counter counter;
+  Checkpoints checkpoints({.folder = folder.inner(),
+                           .resume = true,
+                           .warn = [&](const std::string& text) { warnings += text; }},
+                          counter.pieces());
+  CHECK(checkpoints.resume() == 40);
+  CHECK(counter.value == 4000);
+  CHECK_THAT(warnings, Contains("passed over a damaged checkpoint: " + folder.file(50).string()));
+  CHECK_THAT(warnings, Contains("is damaged"));
+  CHECK(checkpoints.save(45));
+  CHECK(optim::checkpoint_steps(folder.inner()) == std::vector<Index>{40, 45});
+}
+
+TEST_CASE("checkpoints: when all are damaged none is used and none is lost") {
+  const Folder folder;
+  folder.fill(20);
+  damage(folder.file(10));
+  write_file(folder.file(20), "garbage");
+  const std::string error = error_of<FormatError>([&] { folder.resumed(); });
+  CHECK_THAT(error, Contains("no checkpoint in " + folder.inner().string() + " is undamaged"));
+  CHECK_THAT(error, Contains(folder.file(10).string()));
+  CHECK_THAT(error, Contains(folder.file(20).string() + ": 7 bytes are too few"));
+  CHECK(optim::checkpoint_steps(folder.inner()).size() == 2);
+}
+
+TEST_CASE("checkpoints: other settings are refused by name") {
+  const Folder folder;
+  folder.fill(10, {.settings = {{"--hidden", "50"}, {"--seed", "1"}}});
+  const auto resume = [&](std::map<std::string, std::string> settings) {
+    return error_of<FormatError>([&] {
+      Counter counter;
+      Checkpoints({.folder = folder.inner(), .resume = true, .settings = std::move(settings)},
+                  counter.pieces())
+          .resume();
+    });
+  };
+  CHECK(resume({{"--hidden", "50"}, {"--seed", "1"}}) == "nothing thrown");
+  CHECK_THAT(resume({{"--hidden", "60"}, {"--seed", "1"}}),
+             Contains("--hidden was '50' and is '60' now"));
+  CHECK_THAT(resume({{"--hidden", "50"}}), Contains("--seed was '1' and is not set now"));
+  CHECK_THAT(resume({{"--hidden", "50"}, {"--seed", "1"}, {"--flip", "true"}}),
+             Contains("--flip was not set and is 'true' now"));
+}
+
+TEST_CASE("checkpoints: other formats and other pieces are refused") {
+  const Folder folder;
+  folder.fill(10);
+  const Safetensors whole = parse_with_checksums(read_file(folder.file(10)), "whole");
+  const auto resume_after = [&](auto change) {
+    Safetensors changed = whole;
+    change(changed);
+    write_file(folder.file(10), serialize_with_checksums(changed));
+    return error_of<FormatError>([&] { folder.resumed(); });
+  };
+  CHECK(resume_after([](Safetensors&) {}) == "nothing thrown");
+  CHECK_THAT(resume_after([](Safetensors& f) { f.metadata["format"] = "tapegrad checkpoint 2"; }),
+             Contains("its format is \"tapegrad checkpoint 2\""));
+  CHECK_THAT(resume_after([](Safetensors& f) { f.metadata.clear(); }),
+             Contains("its format is \"unknown\""));
+  CHECK_THAT(resume_after([](Safetensors& f) { f.add<float>("more", Tensor<float>({1})); }),
+             Contains("nothing here is called \"more\""));
+  CHECK_THAT(resume_after([](Safetensors& f) { f.tensors.clear(); }),
+             Contains("there is no tensor \"number\""));
+}
+
+TEST_CASE("checkpoints: an earlier training's are not overwritten") {
+  const Folder folder;
+  folder.fill(10);
+  Counter counter;
+  CHECK_THAT(
+      error_of<FileError>([&] { Checkpoints({.folder = folder.inner()}, counter.pieces()); }),
+      Contains("holds the checkpoints of an earlier training"));
+  CHECK(folder.resumed() == 1000);
+}
+
+TEST_CASE("checkpoints: one training at a time") {
+  const Folder folder;
+  Counter counter;
+  std::optional<Checkpoints> first;
+  first.emplace(CheckpointOptions{.folder = folder.inner()}, counter.pieces());
+  CHECK_THAT(
+      error_of<FileError>([&] { Checkpoints({.folder = folder.inner()}, counter.pieces()); }),
+      Contains("is in use by another process"));
+  first.reset();
+  CHECK_NOTHROW(Checkpoints({.folder = folder.inner()}, counter.pieces()));
+}
+
+TEST_CASE("checkpoints: what a killed process left half written is swept, nothing else") {
+  const Folder folder;
+  folder.fill(10);
+  write_file(folder.inner() / ".tapegrad-99-0.part", "half");
+  write_file(folder.inner() / "mine.part", "kept");
+  CHECK(folder.resumed() == 1000);
+  CHECK_FALSE(fs::exists(folder.inner() / ".tapegrad-99-0.part"));
+  CHECK(fs::exists(folder.inner() / "mine.part"));
+}
+
+TEST_CASE("checkpoints: two pieces of one name, and options out of range, are refused at once") {
+  const Folder folder;
+  Counter a;
+  std::vector<optim::StatePiece> twice = a.pieces();
+  twice.push_back(twice.front());
+  CHECK_THROWS_AS(Checkpoints({.folder = folder.inner()}, twice), FormatError);
+  CHECK_THROWS_AS(Checkpoints({.folder = folder.inner(), .keep = 0}, a.pieces()), OptionError);
+  CHECK_THROWS_AS(Checkpoints({.folder = folder.inner(), .every = -1}, a.pieces()), OptionError);
+}
+
+TEST_CASE("checkpoints: a folder that cannot be made is an error before the training") {
+  const Folder folder;
+  write_file(folder.path() / "file", "x");
+  Counter counter;
+  for (const fs::path& bad : {folder.path() / "file", folder.path() / "file/inside",
+                              fs::path("/proc/none"), folder.path() / std::string(300, 'x')}) {
+    CHECK_THAT(error_of<FileError>([&] { Checkpoints({.folder = bad}, counter.pieces()); }),
+               Contains(bad.string()));
+  }
+}
+
+TEST_CASE("checkpoints: a save that fails is told, and earlier checkpoints stay") {
+  const Folder folder;
+  Counter counter{7};
+  std::string warnings;
+  Checkpoints checkpoints(
+      {.folder = folder.inner(), .warn = [&](const std::string& text) { warnings += text; }},
+      counter.pieces());
+  REQUIRE(checkpoints.save(1));
+  counter.value = 8;
+  SECTION("a full disk") {
+    // As a size limit stops a write.
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
+    auto* const old_handler = std::signal(SIGXFSZ, SIG_IGN);
+    rlimit small = before;
+    small.rlim_cur = 100;
+    REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
+    const bool saved = checkpoints.save(2);
+    ::setrlimit(RLIMIT_FSIZE, &before);
+    std::signal(SIGXFSZ, old_handler);
+    CHECK_FALSE(saved);
+    CHECK_THAT(warnings, Contains("File too large"));
+  }
+  SECTION("something else in the file's place") {
+    fs::create_directory(folder.file(2));
+    CHECK_FALSE(checkpoints.save(2));
+    CHECK_THAT(warnings, Contains("it is a directory, not a file"));
+    fs::remove(folder.file(2));
+  }
+  SECTION("no more descriptors") {
+    rlimit before{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+    rlimit none = before;
+    none.rlim_cur = 0;
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+    const bool saved = checkpoints.save(2);
+    ::setrlimit(RLIMIT_NOFILE, &before);
+    CHECK_FALSE(saved);
+    CHECK_THAT(warnings, Contains("Too many open files"));
+  }
+  CHECK_THAT(warnings, Contains("no checkpoint of "));
+  CHECK_THAT(warnings, Contains(folder.file(2).string()));
+  CHECK(optim::checkpoint_steps(folder.inner()) == std::vector<Index>{1});
+  CHECK(checkpoints.save(3));  // tried again, it works
+  CHECK(optim::checkpoint_steps(folder.inner()) == std::vector<Index>{1, 3});
+}
+
+TEST_CASE("checkpoints: a folder that vanishes does not end the training") {
+  const Folder folder;
+  Counter counter{7};
+  std::string warnings;
+  Checkpoints checkpoints(
+      {.folder = folder.inner(), .warn = [&](const std::string& text) { warnings += text; }},
+      counter.pieces());
+  fs::remove_all(folder.inner());
+  CHECK_FALSE(checkpoints.save(1));
+  CHECK_THAT(warnings, Contains("No such file or directory"));
+}
