@@ -11,6 +11,7 @@
 #include "examples/report/predictions.h"
 #include "examples/report/training_curves.h"
 #include "examples/support/evaluator.h"
+#include "examples/support/interrupt.h"
 #include "examples/support/optimizer_options.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
@@ -64,9 +65,11 @@ void draw(const std::filesystem::path& out, const std::vector<optim::Measurement
   report::true_probabilities({.stem = out / "true_probabilities"}, test, predictions);
 }
 
+// Trains with one setting. `inner` is its folder inside those of results and checkpoints.
 template <Real T>
 FinalScores train(const Options& options, const Setting& setting, const Dataset& images,
-                  const std::filesystem::path& out, const CommandLine& command_line) {
+                  const std::string& inner, const CommandLine& command_line) {
+  const std::filesystem::path out = std::filesystem::path(options.out) / inner;
   Run run("assignment1", out);
   Rng rng(static_cast<std::uint64_t>(options.seed));
   nn::Sequential<T> net;
@@ -93,7 +96,12 @@ FinalScores train(const Options& options, const Setting& setting, const Dataset&
                              .patience = options.patience,
                              .keep_best = options.keep_best,
                              .on_measure = print_unless(options.quiet),
+                             .interrupted = interrupting_signal,
                              .progress = !options.quiet});
+  if (options.checkpoint.given()) {
+    resume(trainer, options.checkpoint.in(inner, command_line, images), net.parameters(),
+           {optim::position_of(batches)}, options.quiet);
+  }
   options.run(trainer, options.epochs * epoch, net.parameters());
 
   const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
@@ -121,10 +129,10 @@ int train_all(const Options& options, const CommandLine& command_line) {
   std::string table = fmt::format("{:>8}{:>8}{:>12}{:>10}{:>12}{:>8}\n", "lambda", "lr",
                                   "train cost", "train", "validation", "test");
   for (const Setting& setting : settings) {
-    std::filesystem::path out = options.out;
-    if (settings.size() > 1) out /= fmt::format("lambda{}_lr{}", setting.lambda, setting.lr);
+    const std::string inner =
+        settings.size() > 1 ? fmt::format("lambda{}_lr{}", setting.lambda, setting.lr) : "";
     if (!options.quiet) fmt::print("\nlambda {}, learning rate {}\n", setting.lambda, setting.lr);
-    const FinalScores s = train<T>(options, setting, images, out, command_line);
+    const FinalScores s = train<T>(options, setting, images, inner, command_line);
     table += fmt::format("{:>8}{:>8}{:>12.4f}{:>10.4f}{:>12.4f}{:>8.4f}\n", setting.lambda,
                          setting.lr, s.train.loss + s.penalty, s.train.accuracy,
                          s.validation.accuracy, s.test.accuracy);

@@ -11,6 +11,7 @@
 #include "data/ahead_loader.h"
 #include "examples/report/training_curves.h"
 #include "examples/support/evaluator.h"
+#include "examples/support/interrupt.h"
 #include "examples/support/optimizer_options.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
@@ -54,6 +55,9 @@ struct Options : TrainingOptions {
     if (profile && detect_anomaly) {
       throw UsageError("--profile measures the ops, not --detect-anomaly's checks: give one");
     }
+    if (range_test && checkpoint.given()) {
+      throw UsageError("--range-test is short and keeps no checkpoints: give one of the two");
+    }
     if (epochs > 0 && schedule.cycles != 1) {
       throw UsageError("--epochs and --cycles both say how long to train: give one");
     }
@@ -85,6 +89,13 @@ std::function<bool(Index)> cycle_ends(ScheduleOptions schedule, Index steps) {
     ends.push_back(schedule.steps());
   }
   return [ends](Index step) { return std::binary_search(ends.begin(), ends.end(), step); };
+}
+
+// The networks at the ends of cycles, for checkpoints.
+template <Real T>
+optim::StatePiece piece_of(nn::Snapshots<T>& snapshots) {
+  return {"snapshots", [&] { return snapshots.save(); },
+          [&](const Safetensors& state) { snapshots.load(state); }};
 }
 
 std::vector<std::string> lint(const Options& options, Index steps_per_epoch) {
@@ -162,7 +173,14 @@ int train(const Options& options, const CommandLine& command_line) {
              if (options.ensemble && at_cycle_end(step)) snapshots.add(net.parameters());
            },
        .on_measure = print_unless(options.quiet),
+       .interrupted = interrupting_signal,
        .progress = !options.quiet});
+  Index resumed_from = 0;
+  if (options.checkpoint.given()) {
+    resumed_from =
+        resume(trainer, options.checkpoint.in("", command_line, images), net.parameters(),
+               {optim::position_of(batches), piece_of(snapshots)}, options.quiet);
+  }
   Profile<T> profile;
   if (options.profile) trainer.observe(&profile);
   const auto start = std::chrono::steady_clock::now();
@@ -186,7 +204,7 @@ int train(const Options& options, const CommandLine& command_line) {
                snapshots.size() == 1 ? "" : "s");
   }
   if (options.profile) {
-    const Index steps = trainer.history().back().step;
+    const Index steps = trainer.history().back().step - resumed_from;
     fmt::print("\n{}", to_string(profile, steps, seconds));
   }
   if (options.pictures) {

@@ -266,5 +266,6 @@ int main(int argc, char** argv) {
                            "fine one around its best, both judged by validation images alone, and "
                            "a final training that is tested once.");
   options.add_options(command_line);
+  command_line.resumable([] { return true; });
   return command_line.run(argc, argv, [&] { return run(options, command_line); });
 }

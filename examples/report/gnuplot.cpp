@@ -10,6 +10,7 @@
 #include <cmath>
 #include <system_error>
 
+#include "examples/support/interrupt.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
 
@@ -170,6 +171,7 @@ void Script::title(std::string_view text) {
 }
 
 void Script::draw(const Picture& to) const {
+  examples::throw_if_interrupted();
   const std::string name = to.stem.filename().string();
   const std::string script =
       fmt::format(head, literal(name + ".gp")) + data_ +

@@ -46,8 +46,9 @@ class Script {
   /// The title in bold, in the picture's top left corner.
   void title(std::string_view text);
 
-  /// Writes `to.stem`.gp and runs gnuplot on it. Throws FileError when the files cannot be written
-  /// or gnuplot is missing or fails, with what it said; no .png or .svg is left then.
+  /// Writes `to.stem`.gp and runs gnuplot on it. Throws Interrupted once a signal came, FileError
+  /// when the files cannot be written or gnuplot is missing or fails, with what it said; no .png or
+  /// .svg is left then.
   void draw(const Picture& to) const;
 
  private:

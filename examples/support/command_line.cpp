@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <exception>
 
+#include "examples/support/interrupt.h"
+
 namespace tapegrad::examples {
 
 struct CommandLine::Parser {
@@ -12,6 +14,7 @@ struct CommandLine::Parser {
 
   CLI::App app;
   std::vector<std::pair<std::string, std::function<std::string()>>> values;
+  std::function<bool()> resumable;
 };
 
 namespace {
@@ -34,6 +37,27 @@ CLI::Validator between(Number low, Number high) {
                       : fmt::format("{} is not a number in {} .. {}", input, low, high);
       },
       "");
+}
+
+// As a shell reads it back.
+std::string quoted(const std::string& word) {
+  constexpr std::string_view plain =
+      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+=:,./-";
+  if (!word.empty() && word.find_first_not_of(plain) == word.npos) return word;
+  std::string text = "'";
+  for (const char c : word) text += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return text + "'";
+}
+
+// The command again, with --resume.
+std::string resume_command(int argc, char** argv) {
+  std::string text;
+  bool resumes = false;
+  for (int i = 0; i < argc; ++i) {
+    text += (i > 0 ? " " : "") + quoted(argv[i]);
+    resumes = resumes || argv[i] == std::string_view("--resume");
+  }
+  return resumes ? text : text + " --resume";
 }
 
 }  // namespace
@@ -94,6 +118,11 @@ CommandLine& CommandLine::argument(const std::string& name, std::string& value, 
   return *this;
 }
 
+CommandLine& CommandLine::resumable(std::function<bool()> answer) {
+  parser_->resumable = std::move(answer);
+  return *this;
+}
+
 int CommandLine::run(int argc, char** argv, const std::function<int()>& body) {
   const std::string& program = parser_->app.get_name();
   try {
@@ -106,6 +135,7 @@ int CommandLine::run(int argc, char** argv, const std::function<int()>& body) {
                program);
     return 2;
   }
+  listen_for_interrupts();
   try {
     const int code = body();
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
@@ -117,7 +147,14 @@ int CommandLine::run(int argc, char** argv, const std::function<int()>& body) {
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "{}: out of memory\n", program);
   } catch (const std::exception& error) {
+    // An interruption may show as another error: that of a child that got the signal too.
     fmt::print(stderr, "{}: {}\n", program, error.what());
+    if (const int signal = interrupting_signal()) {
+      if (parser_->resumable && parser_->resumable()) {
+        fmt::print(stderr, "go on with: {}\n", resume_command(argc, argv));
+      }
+      return 128 + signal;
+    }
   }
   return 1;
 }

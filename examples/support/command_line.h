@@ -42,9 +42,12 @@ class CommandLine {
   CommandLine& argument(const std::string& name, std::string& value, bool required,
                         const std::string& help);
 
+  /// Whether the same command with --resume goes on with what was interrupted; asked by run().
+  CommandLine& resumable(std::function<bool()> answer);
+
   /// Parses, then runs `body`. Returns the exit code: what `body` returns; 0 after --help; 2 after
-  /// a usage error; 1 when `body` throws or standard output cannot be written. Errors are printed
-  /// on stderr, program name first.
+  /// a usage error; 130 or 143 after SIGINT or SIGTERM, with the command to go on; 1 when `body`
+  /// throws or standard output cannot be written. Errors are printed on stderr, program name first.
   int run(int argc, char** argv, const std::function<int()>& body);
 
   /// Every option's name and value as text, for a record of the run.

@@ -8,6 +8,7 @@
 
 #include "autograd/ops.h"
 #include "autograd/parameter_values.h"
+#include "examples/support/interrupt.h"
 #include "nn/lint.h"
 #include "nn/metrics.h"
 #include "tensor/error.h"
@@ -57,6 +58,7 @@ void Evaluator<T>::for_each_block(const data::ImageSet& images, F f) {
   const auto start = std::chrono::steady_clock::now();
   const EvaluationMode<T> evaluation(network_);
   for (Index begin = 0; begin < images.size(); begin += block_images) {
+    throw_if_interrupted();
     const Index n = std::min(block_images, images.size() - begin);
     const View<T> block(block_.data(), {n, standardizer_.features()});
     const data::Batch<T> batch = data::gather<T>(images, standardizer_, begin, block);

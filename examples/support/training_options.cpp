@@ -32,9 +32,12 @@ void TrainingOptions::add_options(CommandLine& command_line) {
             "training, with the op that made it")
       .flag("--pictures", pictures, "Draw the training's curves into the folder too")
       .flag("--quiet", quiet, "Print the final table only");
+  checkpoint.add_options(command_line);
+  command_line.resumable([this] { return checkpoint.given(); });
 }
 
 void TrainingOptions::check() const {
+  checkpoint.check();
   if (label_smoothing > 0 && loss != "softmax") {
     throw UsageError(fmt::format("--label-smoothing is for --loss softmax, not for {}", loss));
   }

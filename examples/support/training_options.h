@@ -4,6 +4,7 @@
 #include <string>
 
 #include "data/loader.h"
+#include "examples/support/checkpoint_options.h"
 #include "examples/support/command_line.h"
 #include "examples/support/dataset.h"
 #include "nn/losses.h"
@@ -24,6 +25,7 @@ struct TrainingOptions {
   std::string precision = "float";
   std::string out;
   Index threads = 1;
+  CheckpointOptions checkpoint;
   bool pictures = false;
   bool detect_anomaly = false;
   bool quiet = false;

@@ -7,6 +7,7 @@
 
 #include "data/synthetic.h"
 #include "examples/support/evaluator.h"
+#include "examples/support/interrupt.h"
 #include "nn/activations.h"
 #include "nn/linear.h"
 #include "optim/sgd.h"
@@ -111,6 +112,7 @@ TrainingRun train(const TrainingPlan& plan, const Dataset& images,
            [&](Index, double) {
              if (on_step) on_step();
            },
+       .interrupted = [] { return interrupting_signal() != 0; },
        .progress = false});
   trainer.run(plan.steps);
   run.history = trainer.history();

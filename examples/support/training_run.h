@@ -88,7 +88,7 @@ class PlannedImages {
 };
 
 /// Trains in float. `on_step` is called after each step. The result is a pure function of plan and
-/// images. Throws GradError when the loss stops being finite.
+/// images. Throws GradError when the loss stops being finite and Interrupted once a signal came.
 TrainingRun train(const TrainingPlan& plan, const Dataset& images,
                   const std::function<void()>& on_step = {});
 

@@ -1,0 +1,98 @@
+#include "examples/support/checkpoint_options.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "examples/support/run_folder.h"
+#include "tensor/sha256.h"
+
+namespace tapegrad::examples {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Options that the trained numbers do not depend on; of the images their bytes count.
+constexpr std::string_view free_options[] = {
+    "checkpoint", "every", "resume", "out",       "threads",       "pictures",
+    "profile",    "quiet", "data",   "synthetic", "train-batches", "validation"};
+
+bool holds_checkpoints(const fs::path& folder) {
+  if (!optim::checkpoint_steps(folder).empty()) return true;
+  std::error_code none;
+  const fs::directory_iterator entries(folder, none);
+  return std::any_of(begin(entries), end(entries), [](const fs::directory_entry& entry) {
+    return entry.is_directory() && !optim::checkpoint_steps(entry.path()).empty();
+  });
+}
+
+std::string digest(const data::ImageSet& images) {
+  return to_hex(sha256(std::as_bytes(std::span(images.pixels)))) +
+         to_hex(sha256(std::as_bytes(std::span(images.labels))));
+}
+
+}  // namespace
+
+void CheckpointOptions::add_options(CommandLine& command_line) {
+  command_line
+      .text("--checkpoint", folder,
+            "Keep the training's state in this folder, so that --resume can go on after an "
+            "interruption, to the same bits")
+      .count("--every", every, 0, 1'000'000'000,
+             "Steps between checkpoints; 0: only at the end and when interrupted")
+      .flag("--resume", resume, "Go on from the newest checkpoint; start when there is none");
+}
+
+void CheckpointOptions::check() const {
+  if (!given()) {
+    if (resume) throw UsageError("--resume needs the --checkpoint folder to go on from");
+    if (every != CheckpointOptions().every) throw UsageError("--every needs a --checkpoint folder");
+  } else if (!resume && holds_checkpoints(folder)) {
+    throw UsageError(fmt::format(
+        "{} holds checkpoints of an earlier training: --resume goes on with it; remove them to "
+        "start anew",
+        folder));
+  }
+}
+
+optim::CheckpointOptions CheckpointOptions::in(const std::string& inner,
+                                               const CommandLine& command_line,
+                                               const Dataset& images) const {
+  optim::CheckpointOptions options{
+      .folder = inner.empty() ? fs::path(folder) : fs::path(folder) / inner,
+      .every = every,
+      .resume = resume};
+  for (const auto& [name, value] : command_line.values()) {
+    if (std::ranges::find(free_options, name) == std::end(free_options)) {
+      options.settings["--" + name] = value;
+    }
+  }
+  options.settings["the training images"] = digest(images.train);
+  options.settings["the validation images"] = digest(images.validation);
+  return options;
+}
+
+template <Real T>
+Index resume(optim::Trainer<T>& trainer, const optim::CheckpointOptions& options,
+             const ParameterList<T>& parameters, std::vector<optim::StatePiece> others,
+             bool quiet) {
+  const Index step = trainer.checkpoint(options, parameters, std::move(others));
+  if (!options.resume) return step;
+  if (step > 0) {
+    fmt::print("going on after step {} from {}\n", step, options.folder.string());
+  } else {
+    fmt::print("no checkpoint in {}: starting anew\n", options.folder.string());
+  }
+  if (const auto print = print_unless(quiet)) {
+    for (const optim::Measurement& m : trainer.history()) print(m);
+  }
+  return step;
+}
+
+template Index resume(optim::Trainer<float>&, const optim::CheckpointOptions&,
+                      const ParameterList<float>&, std::vector<optim::StatePiece>, bool);
+template Index resume(optim::Trainer<double>&, const optim::CheckpointOptions&,
+                      const ParameterList<double>&, std::vector<optim::StatePiece>, bool);
+
+}  // namespace tapegrad::examples

@@ -1,0 +1,32 @@
+#include "examples/support/interrupt.h"
+
+#include <csignal>
+
+namespace tapegrad::examples {
+namespace {
+
+constexpr int signals[] = {SIGINT, SIGTERM};
+
+// A handler has no object to write to.
+volatile std::sig_atomic_t received = 0;
+
+void note(int signal) {
+  received = signal;
+  for (const int s : signals) std::signal(s, SIG_DFL);
+}
+
+}  // namespace
+
+void listen_for_interrupts() {
+  for (const int s : signals) {
+    if (std::signal(s, note) == SIG_IGN) std::signal(s, SIG_IGN);
+  }
+}
+
+int interrupting_signal() { return received; }
+
+void throw_if_interrupted() {
+  if (received != 0) throw Interrupted("stopped");
+}
+
+}  // namespace tapegrad::examples

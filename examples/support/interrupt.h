@@ -1,0 +1,18 @@
+// Ctrl-C and kill, obeyed in good order.
+#pragma once
+
+#include "tensor/error.h"
+
+namespace tapegrad::examples {
+
+/// From now on the first SIGINT or SIGTERM is a wish to end, which long work looks for; the second
+/// ends the program at once. A signal that was ignored stays ignored, as nohup wants it.
+void listen_for_interrupts();
+
+/// The signal that came, 0 for none.
+int interrupting_signal();
+
+/// Throws Interrupted once a signal came.
+void throw_if_interrupted();
+
+}  // namespace tapegrad::examples
