@@ -223,3 +223,18 @@ TEST_CASE("summary: leaves the model as it was and says what does not fit") {
   CHECK_FALSE(net.parameters()[0].parameter->has_new_gradient());
   CHECK_THROWS_AS(nn::summary(net, {100, 3071}), ShapeError);
 }
+
+TEST_CASE("module: generators are listed by the layer's name, beside the parameters") {
+  Rng rng(1);
+  nn::Sequential<float> net;
+  net.add<nn::Linear<float>>(2, 2, rng);
+  net.add<nn::Dropout<float>>(0.5, rng);
+  const auto all = net.parameters();
+  CHECK(all.size() == 2);
+  REQUIRE(all.generators().size() == 1);
+  CHECK(all.generators()[0].name == "1.rng");
+  ParameterList<float> twice = all;
+  CHECK_NOTHROW(twice.add("again", *all.generators()[0].rng));
+  CHECK(twice.generators().size() == 1);
+  CHECK_THROWS_AS(twice.add("1.rng", rng), FormatError);
+}

@@ -28,3 +28,24 @@ TEST_CASE("snapshots: come back value by value, and only into their own paramete
   fewer.add("a", a);
   CHECK_THROWS_AS(snapshots.restore(0, fewer), ShapeError);
 }
+
+TEST_CASE("snapshots: what is saved is loaded, and nothing else") {
+  Parameter<double> w(Tensor<double>({2}, {1, 2}));
+  ParameterList<double> all;
+  all.add("w", w);
+  nn::Snapshots<double> snapshots;
+  snapshots.add(all);
+  w.write()[0] = 5;
+  snapshots.add(all);
+  Safetensors saved = snapshots.save();
+  nn::Snapshots<double> loaded;
+  loaded.load(saved);
+  REQUIRE(loaded.size() == 2);
+  loaded.restore(0, all);
+  CHECK(w.value()[0] == 1);
+  loaded.restore(1, all);
+  CHECK(w.value()[0] == 5);
+  saved.add<double>("4/0", Tensor<double>({2}));
+  CHECK_THROWS_AS(loaded.load(saved), FormatError);
+  CHECK(loaded.size() == 2);
+}

@@ -121,11 +121,14 @@ class Training {
                        {optim::position_of(batches_)});
     try {
       trainer.run(all_steps);
-      REQUIRE(interrupt_after == -1);
+      REQUIRE((interrupt_after == -1 && interrupt_measurement == -1));
     } catch (const Interrupted&) {
-      REQUIRE(optimizer_->steps() == interrupt_after);
+      const Index now = optimizer_->steps();
+      REQUIRE((now == interrupt_after || now == interrupt_measurement));
     }
   }
+
+  Index interrupt_measurement = -1;  // after so many steps measuring is interrupted
 
   std::vector<std::byte> parameters() {
     Safetensors file;
@@ -151,6 +154,7 @@ class Training {
 
   // Best after 40 steps.
   double accuracy() const {
+    if (optimizer_->steps() == interrupt_measurement) throw Interrupted("in the middle");
     return 1 / (1 + std::abs(static_cast<double>(optimizer_->steps()) - 40));
   }
 
@@ -273,6 +277,22 @@ TEST_CASE("resume: without any one piece of its state a training ends elsewhere"
       same = false;  // noticed at once
     }
     CHECK_FALSE(same);
+  }
+}
+
+TEST_CASE("resume: a measurement that was interrupted is made later, and the end is the same") {
+  const Plan plan{.network = Network::convolutional};
+  const End expected = uninterrupted<float>(plan);
+  for (const Index step : {0, 24, 40, 60}) {
+    const test::TemporaryFolder folder;
+    Training<float> first(plan);
+    first.interrupt_measurement = step;
+    first.run(folder.path());
+    CHECK(optim::checkpoint_steps(folder.path()).back() == step);
+    Training<float> resumed(plan);
+    resumed.run(folder.path(), -1, true);
+    CAPTURE(step);
+    CHECK(resumed.parameters() == expected.parameters);
   }
 }
 

@@ -57,7 +57,7 @@ void acknowledge(int pipe, Index step) {
   }
 }
 
-// The twin: writes the one file in place, on a slow disk.
+// The twin: writes the one file in place, on a slow disk, and is killed half way.
 [[noreturn]] void write_for_ever(const fs::path& folder, Index kibibytes, int pipe) {
   State state(kibibytes);
   for (Index step = 1;; ++step) {
@@ -68,7 +68,7 @@ void acknowledge(int pipe, Index step) {
     std::ofstream file(folder / "plain");
     file.write(text, half).flush();
     acknowledge(pipe, step);
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
     file.write(text + half, std::ssize(bytes) - half);
   }
 }

@@ -232,3 +232,18 @@ TEST_CASE("random: tensors hold the same numbers in every scalar type") {
   CHECK(*std::max_element(u.begin(), u.end()) < 3);
   CHECK(*std::max_element(u.begin(), u.end()) > 2.9);
 }
+
+TEST_CASE("rng: a stream with the state of another goes on as that does") {
+  Rng rng(3, 4);
+  rng.bits();
+  rng.split();
+  rng.split();
+  Rng same = Rng::from_state(rng.state());
+  CHECK(same == rng);
+  CHECK(same.bits() == rng.bits());
+  CHECK(same.split().bits() == rng.split().bits());
+  // The position alone is not enough: splits are counted too.
+  Rng other(3, 4);
+  other.seek(rng.position());
+  CHECK_FALSE(other.split() == rng.split());
+}
