@@ -5,10 +5,13 @@
 
 #include <cassert>
 #include <cstdlib>
+#include <span>
 #include <sstream>
+#include <string_view>
 
 #include "tensor/error.h"
 #include "tensor/file.h"
+#include "tensor/sha256.h"
 
 namespace tapegrad::optim {
 namespace {
@@ -30,6 +33,20 @@ std::vector<double> parse_numbers(std::istringstream& fields, const std::filesys
   return numbers;
 }
 
+// The last line, which belongs to all before it.
+std::string checksum_line(std::string_view text) {
+  return fmt::format("sha256 {}\n", to_hex(sha256(std::as_bytes(std::span(text)))));
+}
+
+std::string_view without_checksum(std::string_view text, const std::filesystem::path& path) {
+  const std::size_t length = checksum_line("").size();
+  if (text.size() >= length) {
+    const std::string_view rest = text.substr(0, text.size() - length);
+    if (text.substr(rest.size()) == checksum_line(rest)) return rest;
+  }
+  reject(path, "damaged: its last line is not the checksum of the others");
+}
+
 }  // namespace
 
 Journal::Journal(std::filesystem::path path, std::string subject)
@@ -39,22 +56,22 @@ Journal Journal::resume(std::filesystem::path path, std::string subject) {
   Journal journal(std::move(path), std::move(subject));
   if (!std::filesystem::exists(journal.path_)) return journal;
   const std::vector<std::byte> bytes = read_file(journal.path_);
-  std::istringstream text(std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
-  std::string line;
-  std::getline(text, line);
-  if (!line.starts_with(signature)) reject(journal.path_, "this is no journal");
-  if (line != signature + journal.subject_) {
+  const std::string_view whole(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  if (!whole.starts_with(signature)) reject(journal.path_, "this is no journal");
+  const std::string first_line = signature + journal.subject_ + "\n";
+  if (!whole.starts_with(first_line)) {
+    const std::string_view found = whole.substr(0, whole.find('\n'));
     reject(journal.path_,
            fmt::format("this journal belongs to other settings:\n  {}\nnot to\n  {}",
-                       line.substr(std::string(signature).size()), journal.subject_));
+                       found.substr(std::string_view(signature).size()), journal.subject_));
   }
+  const std::string_view records = without_checksum(whole, journal.path_);
+  std::istringstream text(std::string(records.substr(first_line.size())));
+  std::string line;
   for (std::size_t number = 2; std::getline(text, line); ++number) {
     std::istringstream fields(line);
     std::string key;
-    fields >> key;
-    if (key.empty() || text.eof()) {
-      reject(journal.path_, fmt::format("line {} is not complete", number));
-    }
+    if (!(fields >> key)) reject(journal.path_, fmt::format("line {} is empty", number));
     journal.records_[key] = parse_numbers(fields, journal.path_, number);
   }
   return journal;
@@ -83,7 +100,7 @@ void Journal::write() const {
   for (const auto& [key, numbers] : records_) {
     text += fmt::format("{} {}\n", key, fmt::join(numbers, " "));
   }
-  write_file(path_, text);
+  write_file(path_, text + checksum_line(text));
 }
 
 }  // namespace tapegrad::optim

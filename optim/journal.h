@@ -10,16 +10,16 @@
 namespace tapegrad::optim {
 
 /// Numbers by key, in memory and in a text file: a line that says what they belong to, then "key
-/// number number ..." per record. The file is replaced as a whole at each record, so a kill at any
-/// moment leaves it complete, without at most the records that were being made. Safe to use from
-/// several threads.
+/// number number ..." per record, and a checksum of all that. The file is replaced as a whole at
+/// each record, so a kill at any moment leaves it complete, without at most the records that were
+/// being made. Safe to use from several threads.
 class Journal {
  public:
   /// An empty journal for `subject`, a single line; the file is written at the first record.
   Journal(std::filesystem::path path, std::string subject);
 
   /// Continues the file, or starts when there is none. Throws FileError when it cannot be read and
-  /// FormatError when it is no journal or belongs to another subject.
+  /// FormatError when it is no journal, is damaged or belongs to another subject.
   static Journal resume(std::filesystem::path path, std::string subject);
 
   Journal(Journal&& other) noexcept

@@ -11,7 +11,7 @@ namespace tapegrad::kernels {
 ThreadPool& working_threads();
 
 /// Calls work(first, last) for [0, n) cut at every multiple of `step`, on any of the threads and in
-/// any order. `work` must not throw.
+/// any order. Throws what `work` throws.
 template <class F>
 void for_each_piece(Index n, Index step, const F& work) {
   working_threads().run((n + step - 1) / step,

@@ -4,6 +4,7 @@
 
 #include <cassert>
 #include <limits>
+#include <utility>
 
 #include "tensor/error.h"
 
@@ -47,6 +48,18 @@ void ThreadPool::run_with_helpers(Index n, Work work) {
   for (int i = 0; done_.load(std::memory_order_acquire) < count_; ++i) {
     i < looks ? pause() : std::this_thread::yield();
   }
+  if (failed_.test(std::memory_order_relaxed)) {
+    failed_.clear(std::memory_order_relaxed);
+    std::rethrow_exception(std::exchange(error_, nullptr));
+  }
+}
+
+void ThreadPool::do_piece(Index i) {
+  try {
+    work_.call(work_.function, i);
+  } catch (...) {
+    if (!failed_.test_and_set(std::memory_order_relaxed)) error_ = std::current_exception();
+  }
 }
 
 void ThreadPool::help() {
@@ -68,7 +81,7 @@ void ThreadPool::work_off() {
   while (left > 0) {
     if (left_.compare_exchange_weak(left, left - 1, std::memory_order_acquire,
                                     std::memory_order_relaxed)) {
-      work_.call(work_.function, count_ - left);
+      do_piece(count_ - left);
       done_.fetch_add(1, std::memory_order_release);
       left = left_.load(std::memory_order_relaxed);
     }

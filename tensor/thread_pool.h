@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <exception>
 #include <thread>
 #include <vector>
 
@@ -27,7 +28,8 @@ class ThreadPool {
   void set_threads(int count);
 
   /// Calls work(0), ..., work(n - 1), each once, on any of the threads and in any order, and
-  /// returns when all are done. `work` must not throw.
+  /// returns when all are done. When one throws, others may be left out; what it threw is thrown
+  /// here once none is under way.
   template <class F>
   void run(Index n, const F& work) {
     if (n > 1 && threads() > 1 && !taken_.test_and_set(std::memory_order_acquire)) {
@@ -52,6 +54,7 @@ class ThreadPool {
   void run_with_helpers(Index n, Work work);
   void help();
   void work_off();
+  void do_piece(Index i);
   void stop();
 
   std::atomic_flag taken_;  // by the caller that has the helpers
@@ -66,6 +69,8 @@ class ThreadPool {
   // before that piece is counted as done.
   std::atomic<int> left_ = 0;  // negative: the helpers are to end
   std::atomic<int> done_ = 0;
+  std::atomic_flag failed_;   // by the first piece that threw,
+  std::exception_ptr error_;  // which left this
 };
 
 }  // namespace tapegrad

@@ -101,7 +101,7 @@ TEST_CASE("lambda_search: a journal that was edited is refused, one that holds i
   const Result refused = run(folder.path(), on_few_images + "--out out --resume");
   CAPTURE(whole, damaged, refused.output);
   CHECK(refused.exit_code == 1);
-  CHECK_THAT(refused.output, Contains("is no score between 0 and 1"));
+  CHECK_THAT(refused.output, Contains("damaged: its last line is not the checksum"));
   std::ofstream(journal) << whole;
   const Result resumed = run(folder.path(), on_few_images + "--out out --resume");
   CHECK(resumed.exit_code == 0);

@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <cmath>
+#include <fstream>
 #include <set>
 
 #include "optim/lint.h"
@@ -212,6 +213,14 @@ TEST_CASE("journal: what cannot be continued is refused") {
     CHECK(again.find("c") == nullptr);
   }
   CHECK_THROWS_AS(optim::Journal::resume(path, "another"), FormatError);
+  const std::vector<std::byte> whole = read_file(path);
+  for (std::size_t bit = 0; bit < 8 * whole.size(); ++bit) {
+    std::vector<std::byte> damaged = whole;
+    damaged[bit / 8] ^= std::byte(1U << bit % 8);
+    std::ofstream(path, std::ios::binary)
+        .write(reinterpret_cast<const char*>(damaged.data()), std::ssize(damaged));
+    CHECK_THROWS_AS(optim::Journal::resume(path, "one thing"), FormatError);
+  }
   write_file(path, std::string_view("something else\n"));
   CHECK_THROWS_AS(optim::Journal::resume(path, "one thing"), FormatError);
   write_file(path, std::string_view("tapegrad journal of one thing\na 1 2"));

@@ -72,6 +72,21 @@ TEST_CASE("thread_pool: a run inside a piece, and runs of several callers, work 
   CHECK(counts == std::vector<std::vector<int>>(4, std::vector<int>(10, 100)));
 }
 
+TEST_CASE("thread_pool: what a piece throws reaches the caller, and the pool works on") {
+  ThreadPool pool;
+  for (const int threads : {1, 2, 3}) {
+    pool.set_threads(threads);
+    for (int time = 0; time < 20; ++time) {
+      CHECK_THROWS_AS(pool.run(9,
+                               [](Index i) {
+                                 if (i % 4 == 3) throw std::bad_alloc();
+                               }),
+                      std::bad_alloc);
+      CHECK(count_pieces(pool, 7, 2) == std::vector<int>(7, 2));
+    }
+  }
+}
+
 TEST_CASE("thread_pool: fewer than one thread is refused") {
   ThreadPool pool;
   CHECK_THROWS_WITH(pool.set_threads(0), "threads: 0, but at least 1 is needed");
