@@ -41,7 +41,7 @@ class Arena {
     const std::uintptr_t start = (cursor_ + alignment - 1) & ~(alignment - 1);
     if (start > end_ || bytes > end_ - start) return allocate_in_next_block(bytes, alignment);
     cursor_ = start + bytes;
-    return unpoison(reinterpret_cast<void*>(start), bytes);
+    return unpoison(reinterpret_cast<void*>(start), bytes);  // NOLINT: places are reckoned in bytes
   }
 
   /// n uninitialised numbers; 64-byte aligned when they fill a cache line.

@@ -21,7 +21,7 @@ void free_bytes(void* bytes, std::size_t size);
 template <class T>
 struct UninitializedAllocator : std::allocator<T> {
   template <class U>
-  struct rebind {
+  struct rebind {  // NOLINT: the name that allocators have
     using other = UninitializedAllocator<U>;
   };
 

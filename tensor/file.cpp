@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "tensor/error.h"
@@ -17,7 +17,8 @@ namespace tapegrad {
 namespace {
 
 [[noreturn]] void fail(const char* action, const std::filesystem::path& path, int error) {
-  throw FileError(fmt::format("cannot {} {}: {}", action, path.string(), std::strerror(error)));
+  throw FileError(fmt::format("cannot {} {}: {}", action, path.string(),
+                              std::generic_category().message(error)));
 }
 
 [[noreturn]] void fail_not_a_file(const char* action, const std::filesystem::path& path,
