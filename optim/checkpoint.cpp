@@ -24,6 +24,8 @@ constexpr const char* generator_prefix = "generators/";
 constexpr std::string_view file_begin = "step-";
 constexpr std::string_view file_end = ".safetensors";
 
+std::string file_name(Index step) { return fmt::format("{}{:09}{}", file_begin, step, file_end); }
+
 // The step in a checkpoint's file name; nothing for any other name.
 std::optional<Index> step_of(const std::string& name) {
   if (!name.starts_with(file_begin) || !name.ends_with(file_end)) return {};
@@ -31,7 +33,7 @@ std::optional<Index> step_of(const std::string& name) {
   const char* end = name.data() + name.size() - file_end.size();
   Index step = 0;
   const auto [stop, error] = std::from_chars(begin, end, step);
-  if (error != std::errc() || stop != end || step < 0) return {};
+  if (error != std::errc() || stop != end || step < 0 || name != file_name(step)) return {};
   return step;
 }
 
@@ -58,6 +60,21 @@ void make_folder(const fs::path& folder) {
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw FileError(fmt::format("cannot create {}: {}", folder.string(), error.message()));
+}
+
+// A copy under another step's name is no damage, but no state after that step either.
+void require_step(const Safetensors& file, Index step, const std::string& name) {
+  const auto found = file.metadata.find("step");
+  if (found == file.metadata.end() || found->second == fmt::format("{}", step)) return;
+  throw FileError(
+      fmt::format("{} holds the state after step {}: rename or remove it", name, found->second));
+}
+
+// Throws now, not hours later, when files cannot be written here.
+void require_writable(const fs::path& folder) {
+  const fs::path probe = folder / "writable";
+  write_file(probe, "");
+  ::unlink(probe.c_str());
 }
 
 void print_warning(const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }
@@ -126,8 +143,8 @@ template StatePiece parameters_of(const ParameterList<double>&);
 std::vector<Index> checkpoint_steps(const fs::path& folder) {
   std::vector<Index> steps;
   std::error_code none;
-  for (const auto& entry : fs::directory_iterator(folder, none)) {
-    if (const auto step = step_of(entry.path().filename().string())) steps.push_back(*step);
+  for (fs::directory_iterator entry(folder, none), end; entry != end; entry.increment(none)) {
+    if (const auto step = step_of(entry->path().filename().string())) steps.push_back(*step);
   }
   std::ranges::sort(steps);
   return steps;
@@ -144,6 +161,7 @@ Checkpoints::Checkpoints(CheckpointOptions options, std::vector<StatePiece> piec
   make_folder(options_.folder);
   lock_.emplace(options_.folder);
   remove_temporary_files(options_.folder);
+  require_writable(options_.folder);
   if (!options_.resume && !checkpoint_steps(options_.folder).empty()) {
     throw FileError(
         fmt::format("{} holds the checkpoints of an earlier training: resume it, or remove them to "
@@ -153,9 +171,7 @@ Checkpoints::Checkpoints(CheckpointOptions options, std::vector<StatePiece> piec
   static_cast<void>(serialize_with_checksums(collect(0)));  // bad names show now, not hours later
 }
 
-fs::path Checkpoints::path(Index step) const {
-  return options_.folder / fmt::format("{}{:09}{}", file_begin, step, file_end);
-}
+fs::path Checkpoints::path(Index step) const { return options_.folder / file_name(step); }
 
 Safetensors Checkpoints::collect(Index step) const {
   Safetensors file;
@@ -182,16 +198,20 @@ bool Checkpoints::save(Index step) {
     size = bytes.size();
     write_file(path(step), bytes);
   } catch (const FileError& error) {
-    options_.warn(fmt::format(
-        "no checkpoint of {} bytes after step {}: {}; training goes on, earlier checkpoints stay",
-        size, step, error.what()));
+    const bool earlier = !checkpoint_steps(options_.folder).empty();
+    options_.warn(fmt::format("no checkpoint of {} bytes after step {}: {}; training goes on{}",
+                              size, step, error.what(),
+                              earlier ? ", earlier checkpoints stay" : ""));
     return false;
   } catch (const std::bad_alloc&) {
     options_.warn(
         fmt::format("no checkpoint after step {}: out of memory; training goes on", step));
     return false;
   }
-  remove_old(step);
+  try {
+    remove_old(step);
+  } catch (const std::bad_alloc&) {  // they go after the next one
+  }
   return true;
 }
 
@@ -217,6 +237,11 @@ std::optional<Index> Checkpoints::resume() {
     Safetensors state;
     try {
       state = parse_with_checksums(read_file(file), file.string());
+      require_step(state, steps.back(), file.string());
+    } catch (const FileError& error) {  // it may be whole: it stays
+      reasons += fmt::format("\n  {}", error.what());
+      options_.warn(fmt::format("passed over a checkpoint: {}", error.what()));
+      continue;
     } catch (const Error& error) {
       damaged_.push_back(steps.back());
       reasons += fmt::format("\n  {}", error.what());
@@ -226,7 +251,7 @@ std::optional<Index> Checkpoints::resume() {
     restore(state, file.string());
     return steps.back();
   }
-  throw FormatError(fmt::format("no checkpoint in {} is undamaged; remove them to start anew:{}",
+  throw FormatError(fmt::format("no checkpoint in {} can be used; remove them to start anew:{}",
                                 options_.folder.string(), reasons));
 }
 

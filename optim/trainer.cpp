@@ -88,13 +88,17 @@ double Trainer<T>::record_and_differentiate() {
 }
 
 template <Real T>
-double Trainer<T>::step() {
-  double loss = 0;
+double Trainer<T>::differentiate() {
   try {
-    loss = record_and_differentiate();
+    return record_and_differentiate();
   } catch (const AnomalyError& error) {
     throw AnomalyError(error.anomaly, place() + ": ");
   }
+}
+
+template <Real T>
+double Trainer<T>::step() {
+  const double loss = differentiate();
   optimizer_.step();
   return loss;
 }
@@ -110,6 +114,8 @@ void Trainer<T>::measure() {
   }
   if (options_.measure_train) {
     m.train = options_.measure_train();
+    // Measuring is not observed; the next step is, and will say where it began.
+    if (!std::isfinite(m.train_cost()) && observer_ != nullptr) differentiate();
     require_finite("the training cost", m.train_cost(),
                    fmt::format("step {} (learning rate {:g})", m.step, m.lr));
   }
@@ -164,6 +170,7 @@ template <Real T>
 void Trainer<T>::run(Index steps) {
   const Index made = std::min(steps_ahead_, steps);
   steps_ahead_ -= made;
+  if (made == steps && steps_ahead_ > 0) return;  // all of it was made before the interruption
   const Index end = optimizer_.steps() + steps - made;
   if (!std::exchange(resumed_, false)) stopped_ = false;
   {

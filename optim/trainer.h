@@ -72,9 +72,9 @@ class Trainer {
   ///
   /// With options.resume, restores the newest checkpoint and returns its step, or 0 to begin at the
   /// start. run() then counts the steps made before as made, and what it does is bit for bit what
-  /// the training would have done without the interruption. Call it once, before run(). Throws as
-  /// Checkpoints does, and OptionError when the optimizer moves a parameter that is not in the
-  /// list.
+  /// the training would have done without the interruption; where it is called more than once, only
+  /// the last run may have ended early. Call this once, before run(). Throws as Checkpoints does,
+  /// and OptionError when the optimizer moves a parameter that is not in the list.
   Index checkpoint(CheckpointOptions options, const ParameterList<T>& parameters,
                    std::vector<StatePiece> others = {});
 
@@ -93,6 +93,7 @@ class Trainer {
 
  private:
   double step();
+  double differentiate();
   double record_and_differentiate();
   std::string place() const;
   void measure();

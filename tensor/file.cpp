@@ -183,10 +183,11 @@ FolderLock::~FolderLock() {
 
 void remove_temporary_files(const std::filesystem::path& folder) {
   std::error_code ignored;  // what cannot be listed or removed does no harm
-  for (const auto& entry : std::filesystem::directory_iterator(folder, ignored)) {
-    const std::string name = entry.path().filename().string();
+  std::filesystem::directory_iterator entry(folder, ignored);
+  for (; entry != std::filesystem::directory_iterator(); entry.increment(ignored)) {
+    const std::string name = entry->path().filename().string();
     if (name.starts_with(temporary_begin) && name.ends_with(temporary_end)) {
-      ::unlink(entry.path().c_str());
+      ::unlink(entry->path().c_str());
     }
   }
 }

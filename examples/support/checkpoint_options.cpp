@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #include "examples/support/run_folder.h"
+#include "tensor/file.h"
 #include "tensor/sha256.h"
 
 namespace tapegrad::examples {
@@ -15,16 +17,18 @@ namespace fs = std::filesystem;
 
 // Options that the trained numbers do not depend on; of the images their bytes count.
 constexpr std::string_view free_options[] = {
-    "checkpoint", "every", "resume", "out",       "threads",       "pictures",
-    "profile",    "quiet", "data",   "synthetic", "train-batches", "validation"};
+    "checkpoint", "every", "resume",    "out",           "threads",    "pictures",      "profile",
+    "quiet",      "data",  "synthetic", "train-batches", "validation", "detect-anomaly"};
 
-bool holds_checkpoints(const fs::path& folder) {
-  if (!optim::checkpoint_steps(folder).empty()) return true;
+// The folder and those in it that hold checkpoints.
+std::vector<fs::path> folders_with_checkpoints(const fs::path& folder) {
+  std::vector<fs::path> found;
+  if (!optim::checkpoint_steps(folder).empty()) found.push_back(folder);
   std::error_code none;
-  const fs::directory_iterator entries(folder, none);
-  return std::any_of(begin(entries), end(entries), [](const fs::directory_entry& entry) {
-    return entry.is_directory() && !optim::checkpoint_steps(entry.path()).empty();
-  });
+  for (fs::directory_iterator entry(folder, none), end; entry != end; entry.increment(none)) {
+    if (!optim::checkpoint_steps(entry->path()).empty()) found.push_back(entry->path());
+  }
+  return found;
 }
 
 std::string digest(const data::ImageSet& images) {
@@ -48,12 +52,17 @@ void CheckpointOptions::check() const {
   if (!given()) {
     if (resume) throw UsageError("--resume needs the --checkpoint folder to go on from");
     if (every != CheckpointOptions().every) throw UsageError("--every needs a --checkpoint folder");
-  } else if (!resume && holds_checkpoints(folder)) {
+  } else if (const auto kept = folders_with_checkpoints(folder); !resume && !kept.empty()) {
+    for (const fs::path& each : kept) FolderLock{each};  // nobody is told to remove what is in use
     throw UsageError(fmt::format(
         "{} holds checkpoints of an earlier training: --resume goes on with it; remove them to "
         "start anew",
         folder));
   }
+}
+
+bool CheckpointOptions::any() const {
+  return given() && !folders_with_checkpoints(folder).empty();
 }
 
 optim::CheckpointOptions CheckpointOptions::in(const std::string& inner,
@@ -77,9 +86,10 @@ template <Real T>
 Index resume(optim::Trainer<T>& trainer, const optim::CheckpointOptions& options,
              const ParameterList<T>& parameters, std::vector<optim::StatePiece> others,
              bool quiet) {
+  const bool found = !optim::checkpoint_steps(options.folder).empty();
   const Index step = trainer.checkpoint(options, parameters, std::move(others));
   if (!options.resume) return step;
-  if (step > 0) {
+  if (found) {
     fmt::print("going on after step {} from {}\n", step, options.folder.string());
   } else {
     fmt::print("no checkpoint in {}: starting anew\n", options.folder.string());

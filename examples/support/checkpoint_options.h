@@ -17,10 +17,14 @@ struct CheckpointOptions {
   void add_options(CommandLine& command_line);
 
   /// Throws UsageError for --resume or --every without --checkpoint, and for a folder that holds
-  /// checkpoints, itself or in folders of its own, without --resume.
+  /// checkpoints, itself or in folders of its own, without --resume; FileError when they are in
+  /// use.
   void check() const;
 
   bool given() const { return !folder.empty(); }
+
+  /// Whether there is anything to go on from.
+  bool any() const;
 
   /// What a Trainer wants to know, for checkpoints in a folder inside --checkpoint's, or in it
   /// itself. The settings are those of the command line's options that the numbers depend on, and

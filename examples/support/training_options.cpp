@@ -33,7 +33,7 @@ void TrainingOptions::add_options(CommandLine& command_line) {
       .flag("--pictures", pictures, "Draw the training's curves into the folder too")
       .flag("--quiet", quiet, "Print the final table only");
   checkpoint.add_options(command_line);
-  command_line.resumable([this] { return checkpoint.given(); });
+  command_line.resumable([this] { return checkpoint.any(); });
 }
 
 void TrainingOptions::check() const {
@@ -48,14 +48,30 @@ void TrainingOptions::apply() const {
   print_blas_warning();
 }
 
+namespace {
+
+// Until its end, however that comes.
+template <Real T>
+struct Observing {
+  Observing(optim::Trainer<T>& observed, TapeObserver<T>& observer) : trainer(observed) {
+    trainer.observe(&observer);
+  }
+  ~Observing() { trainer.observe(nullptr); }
+  Observing(const Observing&) = delete;
+  Observing& operator=(const Observing&) = delete;
+
+  optim::Trainer<T>& trainer;
+};
+
+}  // namespace
+
 template <Real T>
 void TrainingOptions::run(optim::Trainer<T>& trainer, Index steps,
                           const ParameterList<T>& parameters) const {
   if (detect_anomaly) {
     AnomalyDetector<T> detector(parameters);
-    trainer.observe(&detector);
+    const Observing<T> observing(trainer, detector);
     trainer.run(steps);
-    trainer.observe(nullptr);
     return;
   }
   try {

@@ -116,7 +116,7 @@ TEST_CASE("checkpoints: when all are damaged none is used and none is lost") {
   damage(folder.file(10));
   write_file(folder.file(20), "garbage");
   const std::string error = error_of<FormatError>([&] { folder.resumed(); });
-  CHECK_THAT(error, Contains("no checkpoint in " + folder.inner().string() + " is undamaged"));
+  CHECK_THAT(error, Contains("no checkpoint in " + folder.inner().string() + " can be used"));
   CHECK_THAT(error, Contains(folder.file(10).string()));
   CHECK_THAT(error, Contains(folder.file(20).string() + ": 7 bytes are too few"));
   CHECK(optim::checkpoint_steps(folder.inner()).size() == 2);
@@ -272,4 +272,37 @@ TEST_CASE("checkpoints: a folder that vanishes does not end the training") {
   fs::remove_all(folder.inner());
   CHECK_FALSE(checkpoints.save(1));
   CHECK_THAT(warnings, Contains("No such file or directory"));
+}
+
+TEST_CASE("checkpoints: a copy under another step's name is passed over and stays") {
+  const Folder folder;
+  folder.fill(50);
+  fs::copy(folder.file(50), folder.file(90));
+  std::string warnings;
+  CHECK(folder.resumed(&warnings) == 5000);
+  CHECK_THAT(warnings, Contains(folder.file(90).string() + " holds the state after step 50"));
+  CHECK(fs::exists(folder.file(90)));
+}
+
+TEST_CASE("checkpoints: what cannot be read is passed over and stays") {
+  const Folder folder;
+  folder.fill(50);
+  fs::create_directory(folder.file(60));
+  std::string warnings;
+  Counter counter;
+  Checkpoints checkpoints({.folder = folder.inner(),
+                           .resume = true,
+                           .warn = [&](const std::string& text) { warnings += text; }},
+                          counter.pieces());
+  CHECK(checkpoints.resume() == 50);
+  CHECK_THAT(warnings, Contains("passed over a checkpoint: ") && Contains("is a directory"));
+  CHECK(checkpoints.save(55));
+  CHECK(fs::exists(folder.file(60)));
+}
+
+TEST_CASE("checkpoints: other files' names are let alone") {
+  const Folder folder;
+  folder.fill(50);
+  fs::copy(folder.file(50), folder.inner() / "step-90.safetensors");
+  CHECK(optim::checkpoint_steps(folder.inner()) == std::vector<Index>{40, 50});
 }

@@ -341,3 +341,54 @@ TEST_CASE("resume: a parameter that would not be saved is refused") {
   CHECK_THROWS_WITH(trainer.checkpoint({.folder = folder.path()}, saved.parameters()),
                     Catch::Contains("parameter `weight` of the optimizer is not among those"));
 }
+
+namespace {
+
+struct Outcome {
+  std::vector<Index> measured;
+  Tensor<float> weight;
+
+  friend bool operator==(const Outcome&, const Outcome&) = default;
+};
+
+// Two runs of ten steps that keep the best weights, which are the first: interrupted after so many
+// steps, or -1; resumed.
+Outcome train_twice(const fs::path& folder, Index interrupt_after, bool resume) {
+  Rng rng(1);
+  nn::Linear<float> net(3, 2, rng);
+  optim::Sgd<float> sgd(optim::one_group(net.parameters()), optim::Constant{0.1},
+                        {.momentum = 0.9});
+  const Tensor<float> x({4, 3}, 1);
+  optim::Trainer<float> trainer(
+      sgd, [&](Tape<float>& tape) { return sum(net(tape.constant(x))); },
+      {.measure_validation =
+           [&] {
+             return optim::Scores{0, 1.0 / static_cast<double>(1 + sgd.steps())};
+           },
+       .keep_best = true,
+       .interrupted = [&] { return sgd.steps() == interrupt_after; },
+       .progress = false});
+  trainer.checkpoint({.folder = folder, .resume = resume}, net.parameters());
+  try {
+    trainer.run(10);
+    trainer.run(10);
+  } catch (const Interrupted&) {
+  }
+  Outcome outcome{{}, Tensor<float>(net.weight.value())};
+  for (const optim::Measurement& m : trainer.history()) outcome.measured.push_back(m.step);
+  return outcome;
+}
+
+}  // namespace
+
+TEST_CASE("resume: in the second of two runs, the first is not ended again") {
+  const test::TemporaryFolder whole;
+  const Outcome expected = train_twice(whole.path(), -1, false);
+  CHECK(expected.measured == std::vector<Index>{0, 10, 20});
+  for (const Index step : {0, 3, 9, 10, 11, 15, 19}) {
+    const test::TemporaryFolder folder;
+    CAPTURE(step);
+    CHECK(train_twice(folder.path(), step, false) != expected);
+    CHECK(train_twice(folder.path(), -1, true) == expected);
+  }
+}
