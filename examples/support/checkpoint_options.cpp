@@ -17,8 +17,9 @@ namespace fs = std::filesystem;
 
 // Options that the trained numbers do not depend on; of the images their bytes count.
 constexpr std::string_view free_options[] = {
-    "checkpoint", "every", "resume",    "out",           "threads",    "pictures",      "profile",
-    "quiet",      "data",  "synthetic", "train-batches", "validation", "detect-anomaly"};
+    "checkpoint",       "every",         "resume",     "out",           "threads",
+    "pictures",         "profile",       "quiet",      "data",          "synthetic",
+    "synthetic-images", "train-batches", "validation", "detect-anomaly"};
 
 // The folder and those in it that hold checkpoints.
 std::vector<fs::path> folders_with_checkpoints(const fs::path& folder) {
@@ -61,9 +62,7 @@ void CheckpointOptions::check() const {
   }
 }
 
-bool CheckpointOptions::any() const {
-  return given() && !folders_with_checkpoints(folder).empty();
-}
+bool CheckpointOptions::any() const { return given() && !folders_with_checkpoints(folder).empty(); }
 
 optim::CheckpointOptions CheckpointOptions::in(const std::string& inner,
                                                const CommandLine& command_line,

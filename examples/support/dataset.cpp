@@ -13,7 +13,6 @@
 namespace tapegrad::examples {
 namespace {
 
-constexpr Index batch_images = data::cifar10_records;
 constexpr std::uint64_t train_seed = 1;
 constexpr std::uint64_t test_seed = 2;
 
@@ -24,6 +23,12 @@ std::optional<std::filesystem::path> chosen_folder(const DatasetOptions& options
   if (options.synthetic) return std::nullopt;
   if (!options.folder.empty()) return data::find_cifar10(options.folder);
   return data::find_cifar10();
+}
+
+// Images in each of the six batches.
+Index batch_images(const DatasetOptions& options,
+                   const std::optional<std::filesystem::path>& folder) {
+  return folder ? data::cifar10_records : options.synthetic_images;
 }
 
 std::string source_text(const DatasetOptions& options,
@@ -61,19 +66,23 @@ Split cut(data::ImageSet images, Index begin, Index n) {
 }
 
 // With batches to spare, validation is the beginning of the next one; else the end of the last.
-Split split(data::ImageSet images, const DatasetOptions& options) {
-  const Index train = options.train_batches * batch_images;
+Split split(data::ImageSet images, Index batch, const DatasetOptions& options) {
+  const Index train = options.train_batches * batch;
   if (train < images.size()) {
-    const Index n = options.validation > 0 ? options.validation : batch_images;
-    if (n > batch_images) {
+    const Index n = options.validation > 0 ? options.validation : batch;
+    if (n > batch) {
       throw UsageError(
           fmt::format("--validation {}: with --train-batches {} at most {} images are "
                       "left for it, those of the next batch",
-                      n, options.train_batches, batch_images));
+                      n, options.train_batches, batch));
     }
     return cut(std::move(images), train, n);
   }
-  const Index n = options.validation > 0 ? options.validation : 5000;
+  const Index n = options.validation > 0 ? options.validation : batch / 2;
+  if (n >= train) {
+    throw UsageError(fmt::format(
+        "--validation {}: of {} images at least one has to be left for training", n, train));
+  }
   return cut(std::move(images), train - n, n);
 }
 
@@ -84,6 +93,8 @@ void DatasetOptions::add_options(CommandLine& command_line) {
                     "Folder with the binary CIFAR-10 files; else $CIFAR10_DIR, else "
                     "./data/cifar-10-batches-bin, else synthetic images");
   command_line.flag("--synthetic", synthetic, "Use the built-in synthetic images");
+  command_line.count("--synthetic-images", synthetic_images, 100, data::cifar10_records,
+                     "Images in each synthetic batch: fewer for a quick trial");
   command_line.count("--train-batches", train_batches, 1, 5,
                      "Train on the first so many batches of 10,000 images");
   command_line.count("--validation", validation, 0, 49'999,
@@ -96,9 +107,10 @@ void DatasetOptions::add_options(CommandLine& command_line) {
 Dataset load_dataset(const DatasetOptions& options) {
   const auto folder = chosen_folder(options);
   const Index count = files_needed(options);
-  Split images = split(folder ? read_training(*folder, count)
-                              : data::synthetic_images(count * batch_images, train_seed),
-                       options);
+  const Index batch = batch_images(options, folder);
+  Split images = split(
+      folder ? read_training(*folder, count) : data::synthetic_images(count * batch, train_seed),
+      batch, options);
   TestSet test = load_test_set(options);
   auto standardizer = data::Standardizer::fit(images.train, data::parse_scope(options.standardize));
   std::vector<std::filesystem::path> files;
@@ -113,8 +125,8 @@ Dataset load_dataset(const DatasetOptions& options) {
 
 Dataset load_first_batch(const DatasetOptions& options) {
   const auto folder = chosen_folder(options);
-  data::ImageSet images =
-      folder ? read_training(*folder, 1) : data::synthetic_images(batch_images, train_seed);
+  data::ImageSet images = folder ? read_training(*folder, 1)
+                                 : data::synthetic_images(options.synthetic_images, train_seed);
   auto standardizer = data::Standardizer::fit(images, data::parse_scope(options.standardize));
   return {std::move(images), {}, {}, std::move(standardizer), source_text(options, folder), {}};
 }
@@ -122,7 +134,8 @@ Dataset load_first_batch(const DatasetOptions& options) {
 TestSet load_test_set(const DatasetOptions& options) {
   const auto folder = chosen_folder(options);
   if (!folder)
-    return {data::synthetic_images(batch_images, test_seed), source_text(options, folder)};
+    return {data::synthetic_images(options.synthetic_images, test_seed),
+            source_text(options, folder)};
   return {data::read_cifar10_file(*folder / "test_batch.bin"), source_text(options, folder)};
 }
 

@@ -16,6 +16,7 @@ namespace tapegrad::examples {
 struct DatasetOptions {
   std::string folder;
   bool synthetic = false;
+  Index synthetic_images = 10'000;  // in each of the six batches
   Index train_batches = 1;
   Index validation = 0;
   std::string standardize = "per-pixel";

@@ -22,8 +22,7 @@ struct Predictions {
 
 /// Runs a network over sets of images in blocks of at most 1,000, into one reused buffer, in
 /// evaluation mode; afterwards the network is in training mode. Throws Interrupted between blocks
-/// once a signal came. Borrows the network and the
-/// standardizer.
+/// once a signal came. Borrows the network and the standardizer.
 template <Real T>
 class Evaluator {
  public:
