@@ -12,6 +12,7 @@
 #include "tensor/error.h"
 #include "tests/catch.h"
 #include "tests/data/temporary_folder.h"
+#include "tests/error_of.h"
 
 using namespace tapegrad;
 namespace fs = std::filesystem;
@@ -58,20 +59,25 @@ struct Folder : test::TemporaryFolder {
   }
 };
 
+// A resumed training and what it was warned of.
+struct Resumed {
+  explicit Resumed(const Folder& folder)
+      : checkpoints({.folder = folder.inner(),
+                     .resume = true,
+                     .warn = [this](const std::string& text) { warnings += text; }},
+                    counter.pieces()),
+        step(checkpoints.resume()) {}
+
+  Counter counter;
+  std::string warnings;
+  Checkpoints checkpoints;
+  std::optional<Index> step;
+};
+
 void damage(const fs::path& path) {
   std::vector<std::byte> bytes = read_file(path);
   bytes[bytes.size() - 33] ^= std::byte{4};  // the end of a tensor's checksum
   write_file(path, bytes);
-}
-
-template <class E, class F>
-std::string error_of(F f) {
-  try {
-    f();
-  } catch (const E& error) {
-    return error.what();
-  }
-  return "nothing thrown";
 }
 
 }  // namespace
@@ -96,17 +102,13 @@ TEST_CASE("checkpoints: a damaged one is passed over, aloud, and removed after t
   const Folder folder;
   folder.fill(50);
   damage(folder.file(50));
-  std::string warnings;
-  Counter counter;
-  Checkpoints checkpoints({.folder = folder.inner(),
-                           .resume = true,
-                           .warn = [&](const std::string& text) { warnings += text; }},
-                          counter.pieces());
-  CHECK(checkpoints.resume() == 40);
-  CHECK(counter.value == 4000);
-  CHECK_THAT(warnings, Contains("passed over a damaged checkpoint: " + folder.file(50).string()));
-  CHECK_THAT(warnings, Contains("is damaged"));
-  CHECK(checkpoints.save(45));
+  Resumed training(folder);
+  CHECK(training.step == 40);
+  CHECK(training.counter.value == 4000);
+  CHECK_THAT(training.warnings,
+             Contains("passed over a damaged checkpoint: " + folder.file(50).string()));
+  CHECK_THAT(training.warnings, Contains("is damaged"));
+  CHECK(training.checkpoints.save(45));
   CHECK(optim::checkpoint_steps(folder.inner()) == std::vector<Index>{40, 45});
 }
 
@@ -115,7 +117,7 @@ TEST_CASE("checkpoints: when all are damaged none is used and none is lost") {
   folder.fill(20);
   damage(folder.file(10));
   write_file(folder.file(20), "garbage");
-  const std::string error = error_of<FormatError>([&] { folder.resumed(); });
+  const std::string error = test::error_of<FormatError>([&] { folder.resumed(); });
   CHECK_THAT(error, Contains("no checkpoint in " + folder.inner().string() + " can be used"));
   CHECK_THAT(error, Contains(folder.file(10).string()));
   CHECK_THAT(error, Contains(folder.file(20).string() + ": 7 bytes are too few"));
@@ -126,7 +128,7 @@ TEST_CASE("checkpoints: other settings are refused by name") {
   const Folder folder;
   folder.fill(10, {.settings = {{"--hidden", "50"}, {"--seed", "1"}}});
   const auto resume = [&](std::map<std::string, std::string> settings) {
-    return error_of<FormatError>([&] {
+    return test::error_of<FormatError>([&] {
       Counter counter;
       Checkpoints({.folder = folder.inner(), .resume = true, .settings = std::move(settings)},
                   counter.pieces())
@@ -149,7 +151,7 @@ TEST_CASE("checkpoints: other formats and other pieces are refused") {
     Safetensors changed = whole;
     change(changed);
     write_file(folder.file(10), serialize_with_checksums(changed));
-    return error_of<FormatError>([&] { folder.resumed(); });
+    return test::error_of<FormatError>([&] { folder.resumed(); });
   };
   CHECK(resume_after([](Safetensors&) {}) == "nothing thrown");
   CHECK_THAT(resume_after([](Safetensors& f) { f.metadata["format"] = "tapegrad checkpoint 2"; }),
@@ -167,7 +169,7 @@ TEST_CASE("checkpoints: an earlier training's are not overwritten") {
   folder.fill(10);
   Counter counter;
   CHECK_THAT(
-      error_of<FileError>([&] { Checkpoints({.folder = folder.inner()}, counter.pieces()); }),
+      test::error_of<FileError>([&] { Checkpoints({.folder = folder.inner()}, counter.pieces()); }),
       Contains("holds the checkpoints of an earlier training"));
   CHECK(folder.resumed() == 1000);
 }
@@ -178,7 +180,7 @@ TEST_CASE("checkpoints: one training at a time") {
   std::optional<Checkpoints> first;
   first.emplace(CheckpointOptions{.folder = folder.inner()}, counter.pieces());
   CHECK_THAT(
-      error_of<FileError>([&] { Checkpoints({.folder = folder.inner()}, counter.pieces()); }),
+      test::error_of<FileError>([&] { Checkpoints({.folder = folder.inner()}, counter.pieces()); }),
       Contains("is in use by another process"));
   first.reset();
   CHECK_NOTHROW(Checkpoints({.folder = folder.inner()}, counter.pieces()));
@@ -210,7 +212,7 @@ TEST_CASE("checkpoints: a folder that cannot be made is an error before the trai
   Counter counter;
   for (const fs::path& bad : {folder.path() / "file", folder.path() / "file/inside",
                               fs::path("/proc/none"), folder.path() / std::string(300, 'x')}) {
-    CHECK_THAT(error_of<FileError>([&] { Checkpoints({.folder = bad}, counter.pieces()); }),
+    CHECK_THAT(test::error_of<FileError>([&] { Checkpoints({.folder = bad}, counter.pieces()); }),
                Contains(bad.string()));
   }
 }
@@ -288,15 +290,11 @@ TEST_CASE("checkpoints: what cannot be read is passed over and stays") {
   const Folder folder;
   folder.fill(50);
   fs::create_directory(folder.file(60));
-  std::string warnings;
-  Counter counter;
-  Checkpoints checkpoints({.folder = folder.inner(),
-                           .resume = true,
-                           .warn = [&](const std::string& text) { warnings += text; }},
-                          counter.pieces());
-  CHECK(checkpoints.resume() == 50);
-  CHECK_THAT(warnings, Contains("passed over a checkpoint: ") && Contains("is a directory"));
-  CHECK(checkpoints.save(55));
+  Resumed training(folder);
+  CHECK(training.step == 50);
+  CHECK_THAT(training.warnings,
+             Contains("passed over a checkpoint: ") && Contains("is a directory"));
+  CHECK(training.checkpoints.save(55));
   CHECK(fs::exists(folder.file(60)));
 }
 

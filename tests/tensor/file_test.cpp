@@ -12,6 +12,7 @@
 #include "tensor/error.h"
 #include "tests/catch.h"
 #include "tests/data/temporary_folder.h"
+#include "tests/error_of.h"
 
 using namespace tapegrad;
 namespace fs = std::filesystem;
@@ -30,16 +31,6 @@ struct Folder : test::TemporaryFolder {
 std::string text_of(const fs::path& path) {
   const auto bytes = read_file(path);
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-template <class F>
-std::string file_error(F f) {
-  try {
-    f();
-  } catch (const FileError& e) {
-    return e.what();
-  }
-  return "nothing thrown";
 }
 
 }  // namespace
@@ -65,14 +56,14 @@ TEST_CASE("file: parts are read from where they stand") {
   file.read(3, part);
   CHECK(static_cast<char>(part[0]) == '3');
   CHECK(static_cast<char>(part[3]) == '6');
-  CHECK(file_error([&] { file.read(8, part); }) ==
+  CHECK(test::error_of<FileError>([&] { file.read(8, part); }) ==
         "cannot read " + (folder / "a").string() + ": it ended at byte 10, 2 bytes early");
   file.read(10, {});
 }
 
 TEST_CASE("file: a missing file is named, with the reason") {
   const Folder folder;
-  CHECK(file_error([&] { read_file(folder / "missing"); }) ==
+  CHECK(test::error_of<FileError>([&] { read_file(folder / "missing"); }) ==
         "cannot open " + (folder / "missing").string() + ": No such file or directory");
 }
 
@@ -80,9 +71,9 @@ TEST_CASE("file: folders, pipes and devices are refused at once") {
   const Folder folder;
   fs::create_directory(folder / "folder");
   REQUIRE(::mkfifo((folder / "pipe").c_str(), 0600) == 0);
-  CHECK(file_error([&] { read_file(folder / "folder"); }) ==
+  CHECK(test::error_of<FileError>([&] { read_file(folder / "folder"); }) ==
         "cannot open " + (folder / "folder").string() + ": it is a directory, not a file");
-  CHECK(file_error([&] { read_file(folder / "pipe"); }) ==
+  CHECK(test::error_of<FileError>([&] { read_file(folder / "pipe"); }) ==
         "cannot open " + (folder / "pipe").string() + ": it is a device or pipe, not a file");
   CHECK_THROWS_AS(read_file("/dev/zero"), FileError);
 }
@@ -92,7 +83,7 @@ TEST_CASE("file: an unreadable file is refused") {
   const Folder folder;
   write_file(folder / "secret", "x");
   fs::permissions(folder / "secret", fs::perms::none);
-  CHECK(file_error([&] { read_file(folder / "secret"); }) ==
+  CHECK(test::error_of<FileError>([&] { read_file(folder / "secret"); }) ==
         "cannot open " + (folder / "secret").string() + ": Permission denied");
 }
 
@@ -116,7 +107,7 @@ TEST_CASE("file: a reader that opened the old file still reads it whole") {
 
 TEST_CASE("file: a folder that does not exist cannot be written to") {
   const Folder folder;
-  CHECK(file_error([&] { write_file(folder / "none/a", "x"); }) ==
+  CHECK(test::error_of<FileError>([&] { write_file(folder / "none/a", "x"); }) ==
         "cannot write " + (folder / "none/a").string() + ": No such file or directory");
   CHECK(folder.count() == 0);
 }
@@ -152,7 +143,7 @@ TEST_CASE("file: a write that fails half way keeps the old file") {
   std::string error;
   {
     const Limit limit;
-    error = file_error([&] { write_file(folder / "a", std::string(5000, 'x')); });
+    error = test::error_of<FileError>([&] { write_file(folder / "a", std::string(5000, 'x')); });
   }
   CHECK(error == "cannot write " + (folder / "a").string() + ": File too large");
   CHECK(text_of(folder / "a") == "old");

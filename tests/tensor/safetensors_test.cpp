@@ -5,6 +5,7 @@
 
 #include "tensor/error.h"
 #include "tests/catch.h"
+#include "tests/error_of.h"
 
 using namespace tapegrad;
 namespace fs = std::filesystem;
@@ -33,16 +34,6 @@ std::string error_of(const Bytes& bytes) {
     return e.what();
   }
   return "";
-}
-
-template <class F>
-std::string format_error(F f) {
-  try {
-    f();
-  } catch (const FormatError& e) {
-    return e.what();
-  }
-  return "nothing thrown";
 }
 
 // A header whose only tensor, "a", is described by the three values.
@@ -115,7 +106,7 @@ TEST_CASE("safetensors: numbers convert between the scalar types") {
   CHECK(st.at("weight").as<double>() == Tensor<double>({2, 3}, {1, 2, 3, 4, 5, 6.5}));
   CHECK(st.at("bias").as<float>() == Tensor<float>(Shape{}, 0.1F));
   CHECK(st.at("empty").as<float>().shape() == Shape{0, 3});
-  CHECK(format_error([&] { st.at("labels").as<float>(); }) ==
+  CHECK(test::error_of<FormatError>([&] { st.at("labels").as<float>(); }) ==
         "tensor: stored as I64, but F32 or F64 is needed");
 }
 
@@ -125,14 +116,15 @@ TEST_CASE("safetensors: integers of three types are read") {
   CHECK(i32.integers() == std::vector<std::int64_t>{-1, -1});
   const StoredTensor u8{"U8", {2}, Bytes(2, std::byte{0xff})};
   CHECK(u8.integers() == std::vector<std::int64_t>{255, 255});
-  CHECK(format_error([] { sample().at("weight").integers(); }) ==
+  CHECK(test::error_of<FormatError>([] { sample().at("weight").integers(); }) ==
         "tensor: stored as F32, but I64, I32 or U8 is needed");
 }
 
 TEST_CASE("safetensors: an unknown name is answered with the known ones") {
-  CHECK(format_error([] { sample().at("wieght"); }) ==
+  CHECK(test::error_of<FormatError>([] { sample().at("wieght"); }) ==
         "there is no tensor \"wieght\"; there are: bias, empty, labels, weight");
-  CHECK(format_error([] { Safetensors{}.at("x"); }) == "there is no tensor \"x\"; there are: none");
+  CHECK(test::error_of<FormatError>([] { Safetensors{}.at("x"); }) ==
+        "there is no tensor \"x\"; there are: none");
 }
 
 TEST_CASE("safetensors: unusual but legal files are read") {
@@ -313,17 +305,17 @@ TEST_CASE("safetensors: a flipped bit in the header is refused or gives a file t
 TEST_CASE("safetensors: what could not be read back is not written") {
   Safetensors st;
   st.tensors["x"] = {"F32", {3}, Bytes(11)};
-  CHECK(format_error([&] { serialize_safetensors(st); }) ==
+  CHECK(test::error_of<FormatError>([&] { serialize_safetensors(st); }) ==
         "tensor \"x\": shape [3] of F32 takes 12 bytes, but there are 11");
   CHECK_THROWS_AS(st.at("x").as<float>(), FormatError);
   st.tensors["x"] = {"float", {1}, Bytes(4)};
-  CHECK(format_error([&] { serialize_safetensors(st); }) ==
+  CHECK(test::error_of<FormatError>([&] { serialize_safetensors(st); }) ==
         "tensor \"x\": the type \"float\" is unknown");
   st.tensors = {{"__metadata__", {"U8", {1}, Bytes(1)}}};
-  CHECK(format_error([&] { serialize_safetensors(st); }) ==
+  CHECK(test::error_of<FormatError>([&] { serialize_safetensors(st); }) ==
         "tensor \"__metadata__\": the name is reserved by the format");
   st.tensors = {{"\xff", {"U8", {1}, Bytes(1)}}};
-  CHECK(format_error([&] { serialize_safetensors(st); }) ==
+  CHECK(test::error_of<FormatError>([&] { serialize_safetensors(st); }) ==
         "safetensors: a name or metadata text is not UTF-8");
 }
 
@@ -336,7 +328,7 @@ TEST_CASE("safetensors: files on the disk") {
   CHECK_THROWS_AS(write_safetensors(path, bad), FormatError);
   CHECK(read_safetensors(path) == sample());
   fs::resize_file(path, 20);
-  CHECK_THAT(format_error([&] { read_safetensors(path); }),
+  CHECK_THAT(test::error_of<FormatError>([&] { read_safetensors(path); }),
              Catch::Matchers::StartsWith(path.string() + ": the header would have "));
   fs::remove(path);
   CHECK_THROWS_AS(read_safetensors(path), FileError);

@@ -4,23 +4,9 @@
 
 #include "tensor/error.h"
 #include "tests/catch.h"
+#include "tests/error_of.h"
 
 using namespace tapegrad;
-
-namespace {
-
-// What f() says when it throws a ShapeError.
-template <class F>
-std::string shape_error(F f) {
-  try {
-    f();
-  } catch (const ShapeError& e) {
-    return e.what();
-  }
-  return "nothing thrown";
-}
-
-}  // namespace
 
 TEST_CASE("shape: rank, size and axes") {
   CHECK(Shape{}.rank() == 0);
@@ -43,14 +29,18 @@ TEST_CASE("shape: equal sizes make equal shapes") {
 }
 
 TEST_CASE("shape: impossible sizes are refused") {
-  CHECK(shape_error([] { Shape{2, -3}; }) == "shape [2, -3] has the negative size -3");
-  CHECK(shape_error([] { Shape{1, 1, 1, 1, 1, 1, 1}; }) ==
+  CHECK(test::error_of<ShapeError>([] {
+          Shape{2, -3};
+        }) == "shape [2, -3] has the negative size -3");
+  CHECK(test::error_of<ShapeError>([] { Shape{1, 1, 1, 1, 1, 1, 1}; }) ==
         "shape [1, 1, 1, 1, 1, 1, 1] has rank 7, but tensors have at most 6 axes");
   const Index big = Index{1} << 32;
-  CHECK(shape_error([=] {
+  CHECK(test::error_of<ShapeError>([=] {
           Shape{big, big};
         }) == "shape [4294967296, 4294967296] has more elements than can be counted");
-  CHECK(shape_error([=] { Shape{0, -1}; }) == "shape [0, -1] has the negative size -1");
+  CHECK(test::error_of<ShapeError>([=] {
+          Shape{0, -1};
+        }) == "shape [0, -1] has the negative size -1");
 }
 
 TEST_CASE("shape: axes count from either end") {
@@ -58,7 +48,7 @@ TEST_CASE("shape: axes count from either end") {
   CHECK(s.axis(0, "sum") == 0);
   CHECK(s.axis(-1, "sum") == 2);
   CHECK(s.axis(-3, "sum") == 0);
-  CHECK(shape_error([&] { s.axis(3, "sum"); }) ==
+  CHECK(test::error_of<ShapeError>([&] { s.axis(3, "sum"); }) ==
         "sum: axis 3 is out of range for shape [2, 3, 4] (rank 3)");
   CHECK_THROWS_AS(s.axis(-4, "sum"), ShapeError);
   CHECK_THROWS_AS(Shape{}.axis(0, "sum"), ShapeError);
@@ -103,7 +93,7 @@ TEST_CASE("shape: broadcasting follows NumPy") {
 }
 
 TEST_CASE("shape: shapes that do not broadcast are refused") {
-  CHECK(shape_error([] {
+  CHECK(test::error_of<ShapeError>([] {
           broadcast_shapes({100, 50}, {100, 10}, "add");
         }) ==
         "add: shapes [100, 50] and [100, 10] do not broadcast: 50 and 10 (axis 1 from the end) "
@@ -125,7 +115,7 @@ TEST_CASE("shape: with and without check their axis and count from the end") {
   const Shape s{2, 3, 4};
   CHECK(s.with(-1, 5) == Shape{2, 3, 5});
   CHECK(s.without(-3) == Shape{3, 4});
-  CHECK(shape_error([&] { s.with(3, 1); }) ==
+  CHECK(test::error_of<ShapeError>([&] { s.with(3, 1); }) ==
         "with: axis 3 is out of range for shape [2, 3, 4] (rank 3)");
   CHECK_THROWS_AS(s.without(-4), ShapeError);
 }
