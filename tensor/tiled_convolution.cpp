@@ -50,7 +50,7 @@ class Buffer {
 };
 
 struct Workspace {
-  Buffer bordered, columns, tile, filters;
+  Buffer bordered, columns, tile, turned_filters, rows_of_dy;
   std::vector<WindowRun> runs;
 };
 
@@ -219,7 +219,7 @@ void x_vjp(const ProductLoops& loops, const Convolution& conv, const float* dy, 
   f.border_y = windows.window_height - 1 - windows.padding;
   f.border_x = windows.window_width - 1 - windows.padding;
   const Index size = windows.window_height * windows.window_width;
-  float* turned = workspace().filters.of_size(windows.channels * f.window_size());
+  float* turned = workspace().turned_filters.of_size(windows.channels * f.window_size());
   for (Index c = 0; c < windows.channels; ++c) {
     for (Index i = 0; i < conv.filters; ++i) {
       const float* from = w + (i * windows.channels + c) * size;
@@ -248,7 +248,7 @@ struct WeightGradient {
     if (begin / places == (end - 1) / places) {
       return {from + begin / places * filters * places + begin % places, places};
     }
-    float* rows = workspace().filters.of_size(filters * (end - begin));
+    float* rows = workspace().rows_of_dy.of_size(filters * (end - begin));
     for_each_image(places, begin, end, [&](Index image, Index place, Index column, Index length) {
       for (Index i = 0; i < filters; ++i) {
         std::copy_n(from + (image * filters + i) * places + place, length,
