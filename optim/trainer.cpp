@@ -127,31 +127,31 @@ void Trainer<T>::measure() {
 
 // Measures before the first step of all, when measure_when says so and after the last step; once.
 template <Real T>
-void Trainer<T>::measure_if_due(Index end) {
+void Trainer<T>::measure_if_due() {
   const Index now = optimizer_.steps();
   if (!history_.empty() && history_.back().step == now) return;
   const bool asked = options_.measure_when && options_.measure_when(now);
-  if (history_.empty() || asked || now == end || stopped_) measure();
+  if (history_.empty() || asked || now == end_ || stopped_) measure();
 }
 
 template <Real T>
-void Trainer<T>::save_if_due(Index end) {
+void Trainer<T>::save_if_due() {
   const Index now = optimizer_.steps();
   if (!checkpoints_ || saved_step_ == now) return;
-  if (!checkpoints_->due(now) && now != end && !stopped_) return;
+  if (!checkpoints_->due(now) && now != end_ && !stopped_) return;
   if (checkpoints_->save(now)) saved_step_ = now;
 }
 
 // Between two steps: the moment to end in good order.
 template <Real T>
-void Trainer<T>::look(Index end) {
+void Trainer<T>::look() {
   try {
     if (options_.interrupted && options_.interrupted()) throw Interrupted("asked to");
-    measure_if_due(end);
+    measure_if_due();
   } catch (const Interrupted&) {
     leave();
   }
-  save_if_due(end);
+  save_if_due();
 }
 
 template <Real T>
@@ -167,23 +167,42 @@ void Trainer<T>::leave() {
 }
 
 template <Real T>
-void Trainer<T>::run(Index steps) {
+void Trainer<T>::end_if_due() {
+  if (optimizer_.steps() < end_ && !stopped_) return;
+  running_ = false;
+  if (options_.keep_best) kept_.restore();
+}
+
+template <Real T>
+void Trainer<T>::start(Index steps) {
   const Index made = std::min(steps_ahead_, steps);
   steps_ahead_ -= made;
-  if (made == steps && steps_ahead_ > 0) return;  // all of it was made before the interruption
-  const Index end = optimizer_.steps() + steps - made;
+  end_ = optimizer_.steps() + steps - made;
+  // Without more to make, all of it was made and measured before the interruption.
+  running_ = made < steps || steps_ahead_ == 0;
+  if (!running_) return;
   if (!std::exchange(resumed_, false)) stopped_ = false;
-  {
-    Progress progress(steps, options_.progress);
-    look(end);
-    while (optimizer_.steps() < end && !stopped_) {
-      const double loss = step();
-      progress.update(steps - (end - optimizer_.steps()), fmt::format("loss {:.4f}", loss));
-      if (options_.on_step) options_.on_step(optimizer_.steps(), loss);
-      look(end);
-    }
+  look();
+  end_if_due();
+}
+
+template <Real T>
+std::optional<double> Trainer<T>::advance() {
+  if (!running_) return std::nullopt;
+  const double loss = step();
+  if (options_.on_step) options_.on_step(optimizer_.steps(), loss);
+  look();
+  end_if_due();
+  return loss;
+}
+
+template <Real T>
+void Trainer<T>::run(Index steps) {
+  start(steps);
+  Progress progress(steps, options_.progress);
+  while (const std::optional<double> loss = advance()) {
+    progress.update(steps - (end_ - optimizer_.steps()), fmt::format("loss {:.4f}", *loss));
   }
-  if (options_.keep_best) kept_.restore();
 }
 
 template class Trainer<float>;

@@ -65,6 +65,12 @@ class Trainer {
   /// the training is resumed.
   void run(Index steps);
 
+  /// run(steps), an update at a time and without a progress line, for trainings that take turns:
+  /// start(steps) measures what is due before the first update, advance() makes one and returns its
+  /// loss, or does nothing and returns nothing once the run is over. Both throw as run does.
+  void start(Index steps);
+  std::optional<double> advance();
+
   /// From now on keeps checkpoints: after every so many steps and the measurement there, at the end
   /// of run() and when that is interrupted. Saved are the parameters and generators of the list,
   /// under their names (all that the training changes must be in it), the optimizer, the history,
@@ -97,10 +103,11 @@ class Trainer {
   double record_and_differentiate();
   std::string place() const;
   void measure();
-  void measure_if_due(Index end);
+  void measure_if_due();
   void note_best();
-  void look(Index end);
-  void save_if_due(Index end);
+  void look();
+  void save_if_due();
+  void end_if_due();
   [[noreturn]] void leave();
   Safetensors save() const;
   void restore(const Safetensors& state);
@@ -113,6 +120,8 @@ class Trainer {
   ParameterValues<T> kept_;  // from there, for keep_best
   TapeObserver<T>* observer_ = nullptr;
   bool stopped_ = false;
+  Index end_ = 0;         // of run(): the optimizer's steps then
+  bool running_ = false;  // start() was called and the end not reached
 
   std::optional<Checkpoints> checkpoints_;
   Index saved_step_ = 0;   // of the last checkpoint; there is none of step 0 but by interruption

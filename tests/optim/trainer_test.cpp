@@ -71,6 +71,41 @@ TEST_CASE("trainer: repeats loss, backward, step") {
   CHECK(sgd.steps() == 3);
 }
 
+TEST_CASE("trainer: trainings that take turns do what each does alone") {
+  struct Training {
+    explicit Training(double lr)
+        : sgd(optim::one_group(problem.all), optim::Constant{lr}),
+          trainer(sgd, problem.loss(),
+                  {.measure_when = optim::every(2),
+                   .measure_validation =
+                       [this] {
+                         return optim::Scores{0, -problem.w.value()[0]};
+                       },
+                   .keep_best = true}) {}
+    Halving problem;
+    optim::Sgd<double> sgd;
+    optim::Trainer<double> trainer;
+  };
+  Training a(0.25), b(0.75);
+  a.trainer.start(3);
+  b.trainer.start(5);
+  CHECK(a.trainer.history().size() == 1);
+  for (int i = 0; i < 3; ++i) {
+    CHECK(a.trainer.advance().has_value());
+    CHECK(b.trainer.advance().has_value());
+  }
+  CHECK_FALSE(a.trainer.advance().has_value());  // its run is over, the other's is not
+  CHECK(b.trainer.advance() == 2 * 2 / 64.0);    // w = 2 (-1/2)^3
+  CHECK(b.trainer.advance().has_value());
+  CHECK_FALSE(b.trainer.advance().has_value());
+
+  Training alone(0.75);
+  alone.trainer.run(5);
+  CHECK(steps_of(b.trainer.history()) == steps_of(alone.trainer.history()));
+  CHECK(b.problem.w.value()[0] == alone.problem.w.value()[0]);  // the best, not the last
+  CHECK(steps_of(a.trainer.history()) == std::vector<Index>{0, 2, 3});
+}
+
 TEST_CASE("trainer: measures before the first step, every so many, and after the last") {
   const auto history_of = [](Index every, Index steps) {
     Halving problem;
