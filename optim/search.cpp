@@ -39,17 +39,16 @@ void require_valid(std::span<const Axis> axes) {
   }
 }
 
+void require_at_least(Index least, const char* name, Index value) {
+  if (value >= least) return;
+  throw OptionError(fmt::format("search: {} is {}, but must be at least {}", name, value, least));
+}
+
 void require_valid(const SearchOptions& o) {
-  const auto require = [](bool fine, const char* name, Index value, Index least) {
-    if (!fine) {
-      throw OptionError(
-          fmt::format("search: {} is {}, but must be at least {}", name, value, least));
-    }
-  };
-  require(o.repetitions >= 1, "repetitions", o.repetitions, 1);
-  require(o.budget >= 1, "budget", o.budget, 1);
-  require(o.halving >= 1, "halving", o.halving, 1);
-  require(o.workers >= 1, "workers", o.workers, 1);
+  require_at_least(1, "repetitions", o.repetitions);
+  require_at_least(1, "budget", o.budget);
+  require_at_least(1, "halving", o.halving);
+  require_at_least(1, "workers", o.workers);
 }
 
 // The budgets of successive halving, smallest first; the last is the whole.
@@ -75,15 +74,6 @@ double known_score(const std::string& name, const std::vector<double>& numbers) 
         name));
   }
   return numbers[0];
-}
-
-double run(const Trial& trial, const Objective& objective, Journal* journal) {
-  if (journal != nullptr) {
-    if (const auto* known = journal->find(key(trial))) return known_score(key(trial), *known);
-  }
-  const double score = objective(trial);
-  if (journal != nullptr) journal->record(key(trial), {score});
-  return score;
 }
 
 void summarise(SearchRow& row, Index validation_images) {
@@ -126,6 +116,100 @@ Index count_trials(Index settings, const SearchOptions& options) {
   }
   return total;
 }
+
+// Into how many groups of about the same size n trials of each repetition are divided: no more than
+// it takes, but so many that the workers end together.
+Index count_groups(Index n, Index together, const SearchOptions& options) {
+  const Index least = (n + together - 1) / together;
+  for (Index groups = least; groups < n; ++groups) {
+    if (groups * options.repetitions % options.workers == 0) return groups;
+  }
+  return n;
+}
+
+// A trial to be made and where its score goes.
+struct Pending {
+  Trial trial;
+  double* score;
+};
+
+// The trials of each repetition in groups, the first ones of all repetitions first.
+std::vector<std::vector<Pending>> divide(const std::vector<std::vector<Pending>>& repetitions,
+                                         Index together, const SearchOptions& options) {
+  Index most = 0;
+  for (const auto& trials : repetitions) most = std::max(most, std::ssize(trials));
+  const Index count = count_groups(most, together, options);
+  std::vector<std::vector<Pending>> groups;
+  for (Index i = 0; i < count; ++i) {
+    for (const auto& trials : repetitions) {
+      const Index n = std::ssize(trials);
+      std::vector<Pending> group(trials.begin() + i * n / count,
+                                 trials.begin() + (i + 1) * n / count);
+      if (!group.empty()) groups.push_back(std::move(group));
+    }
+  }
+  return groups;
+}
+
+// Makes the trials, or takes their scores from the journal, and counts them.
+class Trials {
+ public:
+  Trials(const GroupObjective& objective, const SearchOptions& options, Index total)
+      : objective_(objective), options_(options), total_(total) {}
+
+  // All repetitions of these rows on a budget.
+  void run(std::span<SearchRow> rows, Index budget, Index together) {
+    std::vector<std::vector<Pending>> unknown(static_cast<std::size_t>(options_.repetitions));
+    for (SearchRow& row : rows) {
+      row.budget = budget;
+      row.scores.assign(unknown.size(), 0);
+      for (std::size_t r = 0; r < unknown.size(); ++r) {
+        const Pending pending{
+            {row.setting, row.values, static_cast<Index>(r), options_.seed + r, budget},
+            &row.scores[r]};
+        if (!take_known(pending)) unknown[r].push_back(pending);
+      }
+    }
+    const auto groups = divide(unknown, together, options_);
+    parallel_for(std::ssize(groups), options_.workers,
+                 [&](Index i) { train(groups[static_cast<std::size_t>(i)]); });
+  }
+
+ private:
+  bool take_known(const Pending& pending) {
+    const std::string name = key(pending.trial);
+    const auto* numbers = options_.journal == nullptr ? nullptr : options_.journal->find(name);
+    if (numbers != nullptr) note(pending, known_score(name, *numbers));
+    return numbers != nullptr;
+  }
+
+  void train(const std::vector<Pending>& group) {
+    std::vector<Trial> trials;
+    for (const Pending& pending : group) trials.push_back(pending.trial);
+    const std::vector<double> scores = objective_(trials);
+    if (scores.size() != trials.size()) {
+      throw OptionError(fmt::format("search: the objective returned {} scores for {} trials",
+                                    scores.size(), trials.size()));
+    }
+    for (std::size_t i = 0; i < trials.size(); ++i) {
+      if (options_.journal != nullptr) options_.journal->record(key(trials[i]), {scores[i]});
+      note(group[i], scores[i]);
+    }
+  }
+
+  void note(const Pending& pending, double score) {
+    *pending.score = score;
+    const std::scoped_lock lock(mutex_);
+    ++done_;
+    if (options_.on_trial) options_.on_trial(done_, total_);
+  }
+
+  const GroupObjective& objective_;
+  const SearchOptions& options_;
+  Index total_;
+  Index done_ = 0;
+  std::mutex mutex_;
+};
 
 }  // namespace
 
@@ -177,39 +261,33 @@ std::vector<Axis> around(std::span<const Axis> axes, const Setting& center, doub
   return narrower;
 }
 
-std::vector<SearchRow> search(const std::vector<Setting>& settings, const Objective& objective,
-                              const SearchOptions& options) {
+std::vector<SearchRow> search(const std::vector<Setting>& settings, const GroupObjective& objective,
+                              Index together, const SearchOptions& options) {
   require_valid(options);
+  require_at_least(1, "together", together);
   std::vector<SearchRow> rows;
   for (const Setting& setting : settings) rows.push_back({std::ssize(rows), setting, 0, {}});
-  const Index total = count_trials(std::ssize(settings), options);
-  Index done = 0;
-  std::mutex mutex;
+  Trials trials(objective, options, count_trials(std::ssize(settings), options));
 
-  Index taking_part = std::ssize(rows);
+  std::size_t taking_part = rows.size();
+  const auto halving = static_cast<std::size_t>(options.halving);
   for (const Index budget : budgets(options)) {
-    const auto n = static_cast<std::size_t>(taking_part);
-    const Index repetitions = options.repetitions;
-    for (std::size_t i = 0; i < n; ++i) {
-      rows[i].budget = budget;
-      rows[i].scores.assign(static_cast<std::size_t>(repetitions), 0);
-    }
-    parallel_for(taking_part * repetitions, options.workers, [&](Index i) {
-      SearchRow& row = rows[static_cast<std::size_t>(i / repetitions)];
-      const Index repetition = i % repetitions;
-      const Trial trial{row.setting, row.values, repetition,
-                        options.seed + static_cast<std::uint64_t>(repetition), budget};
-      row.scores[static_cast<std::size_t>(repetition)] = run(trial, objective, options.journal);
-      const std::scoped_lock lock(mutex);
-      ++done;
-      if (options.on_trial) options.on_trial(done, total);
-    });
-    for (std::size_t i = 0; i < n; ++i) summarise(rows[i], options.validation_images);
+    const auto round = std::span(rows).first(taking_part);
+    trials.run(round, budget, together);
+    for (SearchRow& row : round) summarise(row, options.validation_images);
     std::sort(rows.begin(), rows.end(), better);
-    taking_part = (taking_part + options.halving - 1) / options.halving;
+    taking_part = (taking_part + halving - 1) / halving;
   }
   mark_ties(rows);
   return rows;
+}
+
+std::vector<SearchRow> search(const std::vector<Setting>& settings, const Objective& objective,
+                              const SearchOptions& options) {
+  const auto one = [&](std::span<const Trial> trials) -> std::vector<double> {
+    return {objective(trials.front())};
+  };
+  return search(settings, GroupObjective(one), 1, options);
 }
 
 std::string to_csv(std::span<const Axis> axes, const std::vector<SearchRow>& rows) {

@@ -49,6 +49,11 @@ struct Trial {
 /// ranks last. Called from several threads at once.
 using Objective = std::function<double(const Trial&)>;
 
+/// Trains several trials of one repetition and returns their scores in this order. They have the
+/// same seed and budget, so what one of them reads at a step the others may read too: a batch is
+/// gathered once.
+using GroupObjective = std::function<std::vector<double>(std::span<const Trial>)>;
+
 struct SearchOptions {
   Index repetitions = 1;  // seeds per setting: seed, seed + 1, ...
   std::uint64_t seed = 1;
@@ -57,7 +62,7 @@ struct SearchOptions {
   /// budget, keeps the best 1 / halving of them, multiplies the budget by it, and so on up to
   /// `budget`.
   Index halving = 1;
-  Index workers = 1;            // trials at a time; the table does not depend on it
+  Index workers = 1;            // trials, or groups, at a time; the table does not depend on it
   Index validation_images = 0;  // for the standard error when there is one repetition
   Journal* journal = nullptr;   // takes finished trials and gives them back; may be null
   std::function<void(Index done, Index total)> on_trial = {};  // after each; one call at a time
@@ -79,6 +84,13 @@ struct SearchRow {
 /// halving. Throws OptionError for options out of range, and what the objective throws.
 std::vector<SearchRow> search(const std::vector<Setting>& settings, const Objective& objective,
                               const SearchOptions& options);
+
+/// The same table from an objective that takes up to `together` trials at a time, fewer where
+/// workers would have nothing to do otherwise. A search that is killed loses all trials of the
+/// groups under way. Throws OptionError also for together < 1 and for scores that are not as many
+/// as the trials.
+std::vector<SearchRow> search(const std::vector<Setting>& settings, const GroupObjective& objective,
+                              Index together, const SearchOptions& options);
 
 /// "lambda,budget,mean,standard_error,tied,score,...": one line a row; numbers read back exactly.
 std::string to_csv(std::span<const Axis> axes, const std::vector<SearchRow>& rows);

@@ -1,8 +1,10 @@
 #include "optim/search.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cmath>
 #include <fstream>
+#include <mutex>
 #include <set>
 
 #include "optim/lint.h"
@@ -176,6 +178,46 @@ TEST_CASE("search: killed after any trial and resumed, it gives the same table")
     CHECK(optim::to_csv(lambda, optim::search(settings, counted, options)) == expected);
     CHECK(again == 22 - killed_after);
   }
+}
+
+TEST_CASE("search: trials that are made together give the same table, and no worker is idle") {
+  const auto settings = optim::grid(lambda, 10);
+  for (const Index workers : {1, 2, 3}) {
+    for (const Index together : {1, 3, 4, 100}) {
+      const optim::SearchOptions options{
+          .repetitions = 2, .budget = 4, .halving = 2, .workers = workers};
+      std::mutex mutex;
+      std::vector<std::size_t> sizes;
+      const auto rows = optim::search(
+          settings,
+          [&](std::span<const Trial> trials) {
+            const std::scoped_lock lock(mutex);
+            std::vector<double> scores;
+            for (const Trial& trial : trials) {
+              CHECK(trial.seed == trials.front().seed);
+              CHECK(trial.budget == trials.front().budget);
+              scores.push_back(accuracy(trial));
+            }
+            if (trials.front().budget == 1) sizes.push_back(trials.size());
+            return scores;
+          },
+          together, options);
+      CAPTURE(workers, together, sizes);
+      CHECK(optim::to_csv(lambda, rows) ==
+            optim::to_csv(lambda, optim::search(settings, accuracy, options)));
+      CHECK(*std::max_element(sizes.begin(), sizes.end()) <= static_cast<std::size_t>(together));
+      if (together > 1) CHECK(std::ssize(sizes) % workers == 0);
+      if (together == 100) CHECK(std::ssize(sizes) == (workers == 3 ? 6 : 2));
+    }
+  }
+}
+
+TEST_CASE("search: an objective has to score every trial") {
+  const auto too_few = [](std::span<const Trial>) { return std::vector<double>{0.5}; };
+  CHECK_THROWS_WITH(optim::search(optim::grid(lambda, 4), too_few, 2, {}),
+                    "search: the objective returned 1 scores for 2 trials");
+  CHECK_THROWS_WITH(optim::search(optim::grid(lambda, 4), too_few, 0, {}),
+                    "search: together is 0, but must be at least 1");
 }
 
 TEST_CASE("search: bad options are refused, saying which") {
