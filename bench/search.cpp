@@ -17,7 +17,8 @@ namespace {
 using namespace tapegrad;
 using namespace tapegrad::bench;
 
-constexpr Index workers = 2, lambdas = 8, half_cycle = 900, validation = 5000, whole_search = 3600;
+constexpr Index workers = 2, lambdas = 8, together = 4, half_cycle = 900, validation = 5000,
+                whole_search = 3600;
 const std::string eigen = "Eigen", torch = "PyTorch, 2 processes";
 
 std::vector<optim::Setting> settings() {
@@ -30,15 +31,22 @@ Turn search_ours(const examples::Dataset& images, Index steps) {
   const Stopwatch watch;
   const auto rows =
       optim::search(settings(),
-                    [&](const optim::Trial& trial) {
-                      const examples::TrainingPlan plan{.lambda = trial.values[0],
-                                                        .half_cycle = half_cycle,
-                                                        .steps = steps,
-                                                        .test_at_end = false,
-                                                        .seed = trial.seed};
-                      return examples::train(plan, images).history.back().validation.accuracy;
+                    [&](std::span<const optim::Trial> trials) {
+                      std::vector<examples::TrainingPlan> plans;
+                      for (const optim::Trial& trial : trials) {
+                        plans.push_back({.lambda = trial.values[0],
+                                         .half_cycle = half_cycle,
+                                         .steps = steps,
+                                         .test_at_end = false,
+                                         .seed = trial.seed});
+                      }
+                      std::vector<double> accuracies;
+                      for (const auto& run : examples::train_together(plans, images)) {
+                        accuracies.push_back(run.value().history.back().validation.accuracy);
+                      }
+                      return accuracies;
                     },
-                    {.workers = workers, .validation_images = images.validation.size()});
+                    together, {.workers = workers, .validation_images = images.validation.size()});
   return {watch.wall(), watch.processor(), 0,
           fmt::format("best lambda {:.2g}, validation accuracy {:.3f}", rows.front().values[0],
                       rows.front().mean)};

@@ -12,6 +12,7 @@
 #include "nn/linear.h"
 #include "optim/sgd.h"
 #include "optim/trainer.h"
+#include "tensor/error.h"
 
 namespace tapegrad::examples {
 namespace {
@@ -81,47 +82,149 @@ void PlannedImages::prepare(const TrainingPlan& plan) {
 
 const Dataset& PlannedImages::of(const TrainingPlan& plan) const { return sets_.at(key(plan)); }
 
+namespace {
+
+// A plan at work, on batches that are gathered for it.
+class PlannedTraining {
+ public:
+  PlannedTraining(const TrainingPlan& plan, const Dataset& images, const data::Batch<float>& batch,
+                  const std::function<void()>& on_step)
+      : plan_(plan),
+        images_(images),
+        rng_(plan.seed),
+        net_(make_network(plan, images.train.features, rng_)),
+        loss_(nn::make_loss<float>(plan.loss)),
+        evaluate_(*net_, images.standardizer, loss_),
+        in_cost_(optim::decay_matrices(net_->parameters(), 2 * plan.lambda)),
+        sgd_(optim::decay_matrices(net_->parameters(), decay(plan)), schedule(plan)),
+        trainer_(
+            sgd_,
+            [this, &batch](Tape<float>& tape) {
+              return loss_((*net_)(tape.constant(batch.x)), batch.y);
+            },
+            options(on_step)) {}
+
+  PlannedTraining(const PlannedTraining&) = delete;
+  PlannedTraining& operator=(const PlannedTraining&) = delete;
+
+  // The batches it asks for.
+  data::Loader<float> batches() {
+    return {images_.train, images_.standardizer, plan_.batch_size, Rng(rng_).split(), plan_.order};
+  }
+
+  void start() { trainer_.start(plan_.steps); }
+  void advance() { trainer_.advance(); }
+
+  TrainingRun finish() {
+    TrainingRun run;
+    run.plan = plan_;
+    run.history = trainer_.history();
+    run.train = run.history.back().train;
+    if (plan_.train_at_end && !plan_.measure_train) run.train = evaluate_(images_.train);
+    if (plan_.test_at_end) run.test = evaluate_(images_.test);
+    run.network = net_;
+    run.evaluation_seconds = evaluate_.seconds();
+    return run;
+  }
+
+ private:
+  optim::TrainerOptions options(const std::function<void()>& on_step) {
+    optim::TrainerOptions options{
+        .measure_when = optim::per_cycle(plan_.measurements, plan_.steps),
+        .steps_per_epoch = images_.train.size() / plan_.batch_size,
+        .measure_validation = [this] { return evaluate_(images_.validation); },
+        .penalty = [this] { return optim::penalty(in_cost_); },
+        .interrupted = [] { return interrupting_signal() != 0; },
+        .progress = false};
+    if (plan_.measure_train) options.measure_train = [this] { return evaluate_(images_.train); };
+    if (on_step) options.on_step = [on_step](Index, double) { on_step(); };
+    return options;
+  }
+
+  TrainingPlan plan_;
+  const Dataset& images_;
+  Rng rng_;
+  std::shared_ptr<nn::Sequential<float>> net_;
+  nn::Loss<float> loss_;
+  Evaluator<float> evaluate_;
+  optim::ParamGroups<float> in_cost_;
+  optim::Sgd<float> sgd_;
+  optim::Trainer<float> trainer_;
+};
+
+void require_same_batches(std::span<const TrainingPlan> plans) {
+  const auto batches = [](const TrainingPlan& plan) {
+    return std::tuple(plan.steps, plan.batch_size, plan.order, plan.seed);
+  };
+  for (const TrainingPlan& plan : plans) {
+    if (batches(plan) != batches(plans.front())) {
+      throw OptionError("train_together: the plans differ in their batches");
+    }
+  }
+}
+
+// Calls f with a training that is still there; afterwards it is not if it diverged.
+template <class F>
+void unless_diverged(std::unique_ptr<PlannedTraining>& training, F f) {
+  if (!training) return;
+  try {
+    f(*training);
+  } catch (const GradError&) {
+    training.reset();
+  }
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+}  // namespace
+
 TrainingRun train(const TrainingPlan& plan, const Dataset& images,
                   const std::function<void()>& on_step) {
   const auto start = std::chrono::steady_clock::now();
-  TrainingRun run;
-  run.plan = plan;
-  Rng rng(plan.seed);
-  run.network = make_network(plan, images.train.features, rng);
-  nn::Sequential<float>& net = *run.network;
-  optim::Sgd<float> sgd(optim::decay_matrices(net.parameters(), decay(plan)), schedule(plan));
-  data::Loader<float> batches(images.train, images.standardizer, plan.batch_size, rng.split(),
-                              plan.order);
-  const auto loss_of = nn::make_loss<float>(plan.loss);
-  const auto loss = [&](Tape<float>& tape) {
-    const auto [x, y] = batches.next();
-    return loss_of(net(tape.constant(x)), y);
-  };
-
-  Evaluator<float> evaluate(net, images.standardizer, loss_of);
-  const auto in_cost = optim::decay_matrices(net.parameters(), 2 * plan.lambda);
-  optim::Trainer<float> trainer(
-      sgd, loss,
-      {.measure_when = optim::per_cycle(plan.measurements, plan.steps),
-       .steps_per_epoch = batches.batches_per_epoch(),
-       .measure_train = plan.measure_train ? [&] { return evaluate(images.train); }
-                                           : std::function<optim::Scores()>(),
-       .measure_validation = [&] { return evaluate(images.validation); },
-       .penalty = [&] { return optim::penalty(in_cost); },
-       .on_step =
-           [&](Index, double) {
-             if (on_step) on_step();
-           },
-       .interrupted = [] { return interrupting_signal() != 0; },
-       .progress = false});
-  trainer.run(plan.steps);
-  run.history = trainer.history();
-  run.train = run.history.back().train;
-  if (plan.train_at_end && !plan.measure_train) run.train = evaluate(images.train);
-  if (plan.test_at_end) run.test = evaluate(images.test);
-  run.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  run.evaluation_seconds = evaluate.seconds();
+  data::Batch<float> batch;
+  PlannedTraining training(plan, images, batch, on_step);
+  data::Loader<float> batches = training.batches();
+  training.start();
+  for (Index step = 0; step < plan.steps; ++step) {
+    batch = batches.next();
+    training.advance();
+  }
+  TrainingRun run = training.finish();
+  run.seconds = seconds_since(start);
   return run;
+}
+
+std::vector<std::optional<TrainingRun>> train_together(std::span<const TrainingPlan> plans,
+                                                       const Dataset& images,
+                                                       const std::function<void()>& on_step) {
+  if (plans.empty()) return {};
+  require_same_batches(plans);
+  const auto start = std::chrono::steady_clock::now();
+  data::Batch<float> batch;
+  std::vector<std::unique_ptr<PlannedTraining>> trainings;
+  for (const TrainingPlan& plan : plans) {
+    trainings.push_back(std::make_unique<PlannedTraining>(plan, images, batch, on_step));
+  }
+  data::Loader<float> batches = trainings.front()->batches();
+  const auto each = [&](auto f) {
+    for (auto& training : trainings) unless_diverged(training, f);
+  };
+  each([](PlannedTraining& training) { training.start(); });
+  for (Index step = 0; step < plans.front().steps; ++step) {
+    batch = batches.next();
+    each([](PlannedTraining& training) { training.advance(); });
+  }
+  std::vector<std::optional<TrainingRun>> runs;
+  for (auto& training : trainings) {
+    std::optional<TrainingRun>& run = runs.emplace_back();
+    unless_diverged(training, [&](PlannedTraining& last) { run = last.finish(); });
+  }
+  for (auto& run : runs) {
+    if (run) run->seconds = seconds_since(start) / static_cast<double>(std::ssize(plans));
+  }
+  return runs;
 }
 
 }  // namespace tapegrad::examples

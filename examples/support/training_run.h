@@ -3,6 +3,8 @@
 
 #include <map>
 #include <memory>
+#include <optional>
+#include <span>
 #include <tuple>
 #include <vector>
 
@@ -61,7 +63,7 @@ struct TrainingRun {
   optim::Scores train;  // at the end; NaN when not measured
   optim::Scores test;   // likewise
   std::shared_ptr<nn::Sequential<float>> network;
-  double seconds = 0;             // of this thread, all in all
+  double seconds = 0;             // of this thread, all in all; its share, if trained together
   double evaluation_seconds = 0;  // thereof measuring
 };
 
@@ -91,5 +93,12 @@ class PlannedImages {
 /// images. Throws GradError when the loss stops being finite and Interrupted once a signal came.
 TrainingRun train(const TrainingPlan& plan, const Dataset& images,
                   const std::function<void()>& on_step = {});
+
+/// The same runs, bit for bit, step by step in turn, with each batch gathered once. Nothing comes
+/// of a plan whose loss stops being finite; the others go on. Throws OptionError unless all plans
+/// have the same steps, batch size, order and seed, and Interrupted once a signal came.
+std::vector<std::optional<TrainingRun>> train_together(std::span<const TrainingPlan> plans,
+                                                       const Dataset& images,
+                                                       const std::function<void()>& on_step = {});
 
 }  // namespace tapegrad::examples
