@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "examples/report/charts.h"
+#include "examples/support/checkpoint_options.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
 #include "examples/support/training_run.h"
@@ -50,7 +51,7 @@ struct Options {
   Index halving = 1;
   Index seed = 1;
   Index jobs = processor_count();
-  bool resume = false;
+  CheckpointOptions checkpoint;  // of trainings; finished ones are in the journals
   std::string out = "runs/lambda_search";
   bool quiet = false;
 
@@ -101,9 +102,9 @@ void Options::add_options(CommandLine& command_line) {
              "best 1/N, on N times as many, and so on; 1: off")
       .count("--seed", seed, 0, 1'000'000'000, "Seed of weights, batches and random lambdas")
       .count("--jobs", jobs, 1, 256, "Trainings at a time; the tables do not depend on it")
-      .flag("--resume", resume, "Go on with a search that was interrupted")
       .text("--out", out, "Folder for the tables, the final training and its weights")
       .flag("--quiet", quiet, "Print the tables only");
+  checkpoint.add_options(command_line);
 }
 
 // What a stage's journal belongs to: everything that the scores depend on.
@@ -119,7 +120,7 @@ std::string subject(const Options& o, const Dataset& images, const std::string& 
 
 optim::Journal open_journal(const Options& options, const std::filesystem::path& path,
                             const std::string& what) {
-  if (options.resume) return optim::Journal::resume(path, what);
+  if (options.checkpoint.resume) return optim::Journal::resume(path, what);
   if (std::filesystem::exists(path)) {
     throw UsageError(fmt::format(
         "{} holds an unfinished search: --resume goes on with it; remove it to start anew",
@@ -142,6 +143,7 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
 
   const Index steps = 2 * options.half_cycle_for(images) * cycles;
   const Index trainings = std::ssize(settings) * options.repetitions;
+  const Keeping keeping = options.checkpoint.keeping(images);
   optim::SharedProgress progress((trainings - known) * steps,
                                  !options.quiet && options.halving == 1);
   const auto rows = optim::search(
@@ -152,7 +154,8 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
           plans.push_back(options.plan(images, trial.values[0], trial.budget, trial.seed));
         }
         std::vector<double> accuracies;
-        for (const auto& run : train_together(plans, images, [&] { progress.step(); })) {
+        for (const auto& run : train_together(
+                 plans, images, [&] { progress.step(); }, keeping)) {
           // One that diverged says enough about its lambda.
           accuracies.push_back(run ? run->history.back().validation.accuracy : std::nan(""));
         }
@@ -217,7 +220,7 @@ void train_best(const Options& options, double lambda, std::optional<Dataset> im
   plan.measurements = 9 * options.final_cycles;
   plan.train_at_end = true;
   plan.test_at_end = true;
-  const TrainingRun run = train(plan, *images);
+  const TrainingRun run = train(plan, *images, {}, options.checkpoint.keeping(*images));
   FinalScores scores = final_scores(run.history.back(), run.test);
   scores.train = run.train;
   folder.save(run.history, scores, run.network->parameters(), *images, command_line);
@@ -233,6 +236,8 @@ int run(const Options& options, const CommandLine& command_line) {
                     "them",
                     options.halving, options.halving));
   }
+  // Without --checkpoint, --resume goes on from the journals: trainings under way begin anew.
+  if (options.checkpoint.given() || !options.checkpoint.resume) options.checkpoint.check();
   print_blas_warning();
   prepare_folder(options.out);
   std::optional<Dataset> images(load_dataset(options.data));

@@ -6,6 +6,7 @@
 #include "data/lint.h"
 #include "examples/replication/replication.h"
 #include "examples/replication/write_report.h"
+#include "examples/support/checkpoint_options.h"
 #include "examples/support/command_line.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
@@ -29,6 +30,7 @@ struct Options {
   Index jobs = processor_count();
   bool quick = false;
   std::string out = "runs/reproduce";
+  CheckpointOptions checkpoint;
   std::string bands;
   Index seeds = 8;
 
@@ -36,7 +38,8 @@ struct Options {
     return {.experiments = experiments_of(report),
             .seed = static_cast<std::uint64_t>(with_seed),
             .jobs = jobs,
-            .quick = quick};
+            .quick = quick,
+            .keeping = [this](const Dataset& images) { return checkpoint.keeping(images); }};
   }
 };
 
@@ -110,6 +113,11 @@ int reproduce(const Options& options, const CommandLine& command_line) {
   PlannedImages images(options.data, options.quick);
   const ReplicationOptions replication = options.replication(options.seed);
   describe_images(images, replication);
+  if (options.checkpoint.resume) {
+    fmt::print("{} kept in {}\n",
+               options.checkpoint.any() ? "going on with what is" : "starting anew: nothing is",
+               options.checkpoint.folder);
+  }
   const Replication all = replicate(replication, images);
   const Tally t = write_report(
       all, images,
@@ -143,7 +151,10 @@ int main(int argc, char** argv) {
       .text("--bands", options.bands,
             "Instead, train with other seeds and write the table of bands to this file")
       .count("--seeds", options.seeds, 5, 1000, "How many seeds that table has");
+  options.checkpoint.add_options(command_line);
+  command_line.resumable([&] { return options.checkpoint.any(); });
   return command_line.run(argc, argv, [&] {
+    options.checkpoint.check();
     return options.bands.empty() ? reproduce(options, command_line) : write_bands(options);
   });
 }

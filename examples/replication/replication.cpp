@@ -66,6 +66,7 @@ std::vector<const Experiment*> experiments_of(std::string_view report) {
 Replication replicate(const ReplicationOptions& options, PlannedImages& images) {
   const auto start = std::chrono::steady_clock::now();
   Runs runs;
+  std::map<const Dataset*, Keeping> keeping;
   Replication result;
   for (const Experiment* e : options.experiments) {
     Replicated replicated{e, nullptr, nullptr};
@@ -75,6 +76,9 @@ Replication replicate(const ReplicationOptions& options, PlannedImages& images) 
       if (!run) {
         images.prepare(plan);
         run = std::make_shared<TrainingRun>();
+        if (options.keeping && !keeping.contains(&images.of(plan))) {
+          keeping[&images.of(plan)] = options.keeping(images.of(plan));
+        }
         result.effort.steps += plan.steps;
       }
       (method == Method::correct ? replicated.correct : replicated.explained) = run;
@@ -86,7 +90,9 @@ Replication replicate(const ReplicationOptions& options, PlannedImages& images) 
   optim::SharedProgress progress(result.effort.steps, options.progress);
   parallel_for(std::ssize(order), options.jobs, [&](Index i) {
     const auto& job = order[static_cast<std::size_t>(i)];
-    *job.second = train(job.first, images.of(job.first), [&] { progress.step(); });
+    const Dataset& set = images.of(job.first);
+    *job.second = train(
+        job.first, set, [&] { progress.step(); }, options.keeping ? keeping.at(&set) : Keeping());
   });
 
   result.effort.trainings = std::ssize(order);

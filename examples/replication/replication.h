@@ -41,6 +41,8 @@ struct ReplicationOptions {
   Index jobs = 1;
   bool quick = false;
   bool progress = true;  // on a terminal
+  /// What the trainings on these images keep; nothing when left out.
+  std::function<Keeping(const Dataset&)> keeping = {};
 };
 
 /// The experiments of the named report, of all reports for "all", of a section for

@@ -8,7 +8,6 @@
 
 #include "examples/support/run_folder.h"
 #include "tensor/file.h"
-#include "tensor/sha256.h"
 
 namespace tapegrad::examples {
 namespace {
@@ -30,11 +29,6 @@ std::vector<fs::path> folders_with_checkpoints(const fs::path& folder) {
     if (!optim::checkpoint_steps(entry->path()).empty()) found.push_back(entry->path());
   }
   return found;
-}
-
-std::string digest(const data::ImageSet& images) {
-  return to_hex(sha256(std::as_bytes(std::span(images.pixels)))) +
-         to_hex(sha256(std::as_bytes(std::span(images.labels))));
 }
 
 }  // namespace
@@ -79,6 +73,11 @@ optim::CheckpointOptions CheckpointOptions::in(const std::string& inner,
   options.settings["the training images"] = digest(images.train);
   options.settings["the validation images"] = digest(images.validation);
   return options;
+}
+
+Keeping CheckpointOptions::keeping(const Dataset& images) const {
+  if (!given()) return {};
+  return {folder, every, resume, digest(images.train) + digest(images.validation)};
 }
 
 template <Real T>

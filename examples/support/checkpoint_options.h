@@ -5,6 +5,7 @@
 
 #include "examples/support/command_line.h"
 #include "examples/support/dataset.h"
+#include "examples/support/training_run.h"
 #include "optim/trainer.h"
 
 namespace tapegrad::examples {
@@ -31,6 +32,9 @@ struct CheckpointOptions {
   /// the images' SHA-256.
   optim::CheckpointOptions in(const std::string& inner, const CommandLine& command_line,
                               const Dataset& images) const;
+
+  /// The same for trainings of plans on these images.
+  Keeping keeping(const Dataset& images) const;
 };
 
 /// Gives a trainer its checkpoints and, with options.resume, says on stdout from which step it goes

@@ -9,6 +9,7 @@
 #include "data/cifar10.h"
 #include "data/synthetic.h"
 #include "tensor/error.h"
+#include "tensor/sha256.h"
 
 namespace tapegrad::examples {
 namespace {
@@ -121,6 +122,11 @@ Dataset load_dataset(const DatasetOptions& options) {
   }
   return {std::move(images.train), std::move(images.validation), std::move(test.images),
           std::move(standardizer), std::move(test.source),       std::move(files)};
+}
+
+std::string digest(const data::ImageSet& images) {
+  return to_hex(sha256(std::as_bytes(std::span(images.pixels)))) +
+         to_hex(sha256(std::as_bytes(std::span(images.labels))));
 }
 
 Dataset load_first_batch(const DatasetOptions& options) {

@@ -38,6 +38,9 @@ struct Dataset {
 /// there or not right.
 Dataset load_dataset(const DatasetOptions& options);
 
+/// The SHA-256 of a set's pixels and labels, as hexadecimal digits.
+std::string digest(const data::ImageSet& images);
+
 /// The first training batch alone, with its statistics; no validation or test images.
 Dataset load_first_batch(const DatasetOptions& options);
 

@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <exception>
 
 #include "data/synthetic.h"
 #include "examples/support/evaluator.h"
@@ -13,6 +15,7 @@
 #include "optim/sgd.h"
 #include "optim/trainer.h"
 #include "tensor/error.h"
+#include "tensor/sha256.h"
 
 namespace tapegrad::examples {
 namespace {
@@ -112,6 +115,18 @@ class PlannedTraining {
     return {images_.train, images_.standardizer, plan_.batch_size, Rng(rng_).split(), plan_.order};
   }
 
+  // Goes on from what is kept of this plan, if anything is.
+  void keep(const Keeping& keeping) {
+    trainer_.checkpoint(
+        {.folder = keeping.of(plan_),
+         .every = keeping.every,
+         .keep = 1,
+         .resume = keeping.resume,
+         .settings = {{"the plan", describe(plan_)}, {"the images", keeping.images}}},
+        net_->parameters());
+  }
+
+  Index steps() const { return sgd_.steps(); }
   void start() { trainer_.start(plan_.steps); }
   void advance() { trainer_.advance(); }
 
@@ -163,16 +178,66 @@ void require_same_batches(std::span<const TrainingPlan> plans) {
   }
 }
 
-// Calls f with a training that is still there; afterwards it is not if it diverged.
-template <class F>
-void unless_diverged(std::unique_ptr<PlannedTraining>& training, F f) {
-  if (!training) return;
-  try {
-    f(*training);
-  } catch (const GradError&) {
-    training.reset();
+// Trainings that take turns with the same batches. One that diverges is no longer there.
+class Turns {
+ public:
+  Turns(std::span<const TrainingPlan> plans, const Dataset& images,
+        const std::function<void()>& on_step, const Keeping& keeping) {
+    for (const TrainingPlan& plan : plans) {
+      trainings_.push_back(std::make_unique<PlannedTraining>(plan, images, batch_, on_step));
+      if (!keeping.folder.empty()) trainings_.back()->keep(keeping);
+    }
   }
-}
+
+  void run(Index steps) {
+    Index first = steps;
+    for (const auto& training : trainings_) first = std::min(first, training->steps());
+    data::Loader<float> batches = trainings_.front()->batches();
+    batches.seek(first);
+    each([](PlannedTraining& training) { training.start(); });
+    for (Index step = first; step < steps; ++step) {
+      batch_ = batches.next();
+      each([=](PlannedTraining& training) {
+        if (training.steps() == step) training.advance();
+      });
+    }
+  }
+
+  std::vector<std::optional<TrainingRun>> finish() {
+    std::vector<std::optional<TrainingRun>> runs(trainings_.size());
+    auto run = runs.begin();
+    for (auto& training : trainings_) {
+      if (training) *run = training->finish();
+      ++run;
+    }
+    return runs;
+  }
+
+  // Why one is no longer there.
+  std::exception_ptr failure() const { return failure_; }
+
+ private:
+  // An interruption reaches all, so that each of them keeps where it is.
+  template <class F>
+  void each(F f) {
+    std::exception_ptr interruption;
+    for (auto& training : trainings_) {
+      try {
+        if (training) f(*training);
+      } catch (const GradError&) {
+        training.reset();
+        failure_ = std::current_exception();
+      } catch (const Interrupted&) {
+        interruption = std::current_exception();
+      }
+    }
+    if (interruption) std::rethrow_exception(interruption);
+  }
+
+  data::Batch<float> batch_;
+  std::vector<std::unique_ptr<PlannedTraining>> trainings_;
+  std::exception_ptr failure_;
+};
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -180,51 +245,48 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-TrainingRun train(const TrainingPlan& plan, const Dataset& images,
-                  const std::function<void()>& on_step) {
-  const auto start = std::chrono::steady_clock::now();
-  data::Batch<float> batch;
-  PlannedTraining training(plan, images, batch, on_step);
-  data::Loader<float> batches = training.batches();
-  training.start();
-  for (Index step = 0; step < plan.steps; ++step) {
-    batch = batches.next();
-    training.advance();
-  }
-  TrainingRun run = training.finish();
-  run.seconds = seconds_since(start);
-  return run;
+std::string describe(const TrainingPlan& p) {
+  return fmt::format(
+      "split {}, first {} images, scope {}; hidden {}, initial std {}, loss {}; lambda {}, penalty "
+      "gradient {}; lr {} to {}, half-cycle {}, {} steps of {} images, order {}; measurements {}, "
+      "train {} {}, test {}; seed {}",
+      static_cast<int>(p.split), p.images, data::to_string(p.scope), p.hidden, p.init_std, p.loss,
+      p.lambda, static_cast<int>(p.penalty_gradient), p.lr_min, p.lr_max, p.half_cycle, p.steps,
+      p.batch_size, static_cast<int>(p.order), p.measurements, p.measure_train, p.train_at_end,
+      p.test_at_end, p.seed);
+}
+
+std::filesystem::path Keeping::of(const TrainingPlan& plan) const {
+  const std::string text = describe(plan) + images;
+  constexpr std::size_t enough = 16;  // digits, to tell some hundred plans apart
+  return folder / to_hex(sha256(std::as_bytes(std::span(text)))).substr(0, enough);
 }
 
 std::vector<std::optional<TrainingRun>> train_together(std::span<const TrainingPlan> plans,
                                                        const Dataset& images,
-                                                       const std::function<void()>& on_step) {
+                                                       const std::function<void()>& on_step,
+                                                       const Keeping& keeping) {
   if (plans.empty()) return {};
   require_same_batches(plans);
   const auto start = std::chrono::steady_clock::now();
-  data::Batch<float> batch;
-  std::vector<std::unique_ptr<PlannedTraining>> trainings;
-  for (const TrainingPlan& plan : plans) {
-    trainings.push_back(std::make_unique<PlannedTraining>(plan, images, batch, on_step));
-  }
-  data::Loader<float> batches = trainings.front()->batches();
-  const auto each = [&](auto f) {
-    for (auto& training : trainings) unless_diverged(training, f);
-  };
-  each([](PlannedTraining& training) { training.start(); });
-  for (Index step = 0; step < plans.front().steps; ++step) {
-    batch = batches.next();
-    each([](PlannedTraining& training) { training.advance(); });
-  }
-  std::vector<std::optional<TrainingRun>> runs;
-  for (auto& training : trainings) {
-    std::optional<TrainingRun>& run = runs.emplace_back();
-    unless_diverged(training, [&](PlannedTraining& last) { run = last.finish(); });
-  }
+  Turns turns(plans, images, on_step, keeping);
+  turns.run(plans.front().steps);
+  auto runs = turns.finish();
   for (auto& run : runs) {
     if (run) run->seconds = seconds_since(start) / static_cast<double>(std::ssize(plans));
   }
   return runs;
+}
+
+TrainingRun train(const TrainingPlan& plan, const Dataset& images,
+                  const std::function<void()>& on_step, const Keeping& keeping) {
+  const auto start = std::chrono::steady_clock::now();
+  Turns turns({&plan, 1}, images, on_step, keeping);
+  turns.run(plan.steps);
+  if (turns.failure()) std::rethrow_exception(turns.failure());
+  TrainingRun run = std::move(turns.finish().front().value());
+  run.seconds = seconds_since(start);
+  return run;
 }
 
 }  // namespace tapegrad::examples

@@ -1,10 +1,13 @@
 // One training run of the course's networks, described by plain values.
 #pragma once
 
+#include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -89,16 +92,32 @@ class PlannedImages {
   std::map<Key, Dataset> sets_;
 };
 
-/// Trains in float. `on_step` is called after each step. The result is a pure function of plan and
-/// images. Throws GradError when the loss stops being finite and Interrupted once a signal came.
+/// The plan in words, other ones for every other plan.
+std::string describe(const TrainingPlan& plan);
+
+/// Where trainings keep checkpoints: each in a folder of its own, named after its plan and images.
+struct Keeping {
+  std::filesystem::path folder = {};  // empty: nowhere
+  Index every = 0;                    // steps; 0: only at the end or when interrupted
+  bool resume = false;                // go on from what is there
+  std::string images = {};            // digest() of what is trained on
+
+  /// The folder of one training.
+  std::filesystem::path of(const TrainingPlan& plan) const;
+};
+
+/// Trains in float. `on_step` is called after each step that is made. The result is a pure function
+/// of plan and images, also when it is resumed. Throws GradError when the loss stops being finite,
+/// Interrupted once a signal came, and as Trainer::checkpoint does.
 TrainingRun train(const TrainingPlan& plan, const Dataset& images,
-                  const std::function<void()>& on_step = {});
+                  const std::function<void()>& on_step = {}, const Keeping& keeping = {});
 
 /// The same runs, bit for bit, step by step in turn, with each batch gathered once. Nothing comes
 /// of a plan whose loss stops being finite; the others go on. Throws OptionError unless all plans
-/// have the same steps, batch size, order and seed, and Interrupted once a signal came.
+/// have the same steps, batch size, order and seed; else as train() does.
 std::vector<std::optional<TrainingRun>> train_together(std::span<const TrainingPlan> plans,
                                                        const Dataset& images,
-                                                       const std::function<void()>& on_step = {});
+                                                       const std::function<void()>& on_step = {},
+                                                       const Keeping& keeping = {});
 
 }  // namespace tapegrad::examples

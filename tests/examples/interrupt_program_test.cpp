@@ -7,6 +7,7 @@
 #include <chrono>
 #include <thread>
 
+#include "examples/support/checkpoint_options.h"
 #include "optim/checkpoint.h"
 #include "tests/catch.h"
 #include "tests/data/temporary_folder.h"
@@ -235,13 +236,45 @@ TEST_CASE("interrupt: a search ends in good order and goes on to the same tables
   check_same(folder.path() / "part", folder.path() / "whole");
 }
 
-TEST_CASE("interrupt: the reports' replication ends in good order") {
+TEST_CASE("interrupt: a search goes on with the trainings that were under way") {
   const TemporaryFolder folder;
-  Running first(folder.path(), "reproduce 000 --quick --jobs 2");
-  first.wait_for("synthetic");
+  const std::string search =
+      "lambda_search --quiet --synthetic --train-batches 1 --validation 200 --points 3 "
+      "--half-cycle 40 --cycles 2 --fine-points 0 --final-cycles 1 --jobs 2 " +
+      images;
+  REQUIRE(run(folder.path(), search + "--out whole").exit_code == 0);
+  const std::string kept = search + "--checkpoint kept --every 10 ";
+  Running first(folder.path(), kept + "--out part");
+  const tapegrad::examples::CheckpointOptions trainings{(folder.path() / "kept").string()};
+  first.wait_until([&] { return trainings.any(); });
+  first.send(SIGKILL);
+  first.wait();
+  CHECK(run(folder.path(), kept + "--out other").exit_code == 2);
+  const Result resumed = run(folder.path(), kept + "--out part --resume");
+  CAPTURE(resumed.output);
+  REQUIRE(resumed.exit_code == 0);
+  CHECK(contents(folder.path() / "part/coarse.csv") ==
+        contents(folder.path() / "whole/coarse.csv"));
+  check_same(folder.path() / "part", folder.path() / "whole");
+}
+
+TEST_CASE("interrupt: the reports' replication goes on to the same figures") {
+  const TemporaryFolder folder;
+  const std::string replication = "reproduce '003/coarse search' --quick --jobs 2 ";
+  REQUIRE(run(folder.path(), replication + "--out whole").exit_code == 0);
+  Running first(folder.path(), replication + "--out part --checkpoint kept --every 1");
+  first.wait_until([&] { return fs::exists(folder.path() / "kept"); });
   const Result stopped = first.interrupt(SIGTERM);
   CAPTURE(stopped.output);
   CHECK(stopped.exit_code == 143);
+  CHECK_THAT(stopped.output, Contains("--resume"));
+  const Result resumed =
+      run(folder.path(), replication + "--out part --checkpoint kept --every 1 --resume");
+  CAPTURE(resumed.output);
+  REQUIRE(resumed.exit_code == 0);
+  CHECK_THAT(resumed.output, Contains("going on with what is kept in kept"));
+  CHECK(contents(folder.path() / "part/figures.csv") ==
+        contents(folder.path() / "whole/figures.csv"));
 }
 
 TEST_CASE("interrupt: resuming nothing starts anew, resuming other settings is refused") {

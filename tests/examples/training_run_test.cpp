@@ -2,10 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <map>
+#include <set>
+
 #include "data/synthetic.h"
+#include "examples/replication/experiments.h"
 #include "optim/history.h"
 #include "tensor/error.h"
 #include "tests/catch.h"
+#include "tests/data/temporary_folder.h"
 
 using namespace tapegrad;
 using namespace tapegrad::examples;
@@ -73,4 +78,78 @@ TEST_CASE("training together: plans with other batches are refused") {
   auto some = plans();
   some[2].seed = 2;
   CHECK_THROWS_AS(train_together(some, images), OptionError);
+}
+
+TEST_CASE("keeping: interrupted at different steps, trainings go on together to the same runs") {
+  const Dataset images = few_images();
+  const test::TemporaryFolder folder;
+  const Keeping first{folder.path(), 3, false, "images"};
+  // The first training ends after its steps, the second after 5, the third was never begun.
+  train(plans()[0], images, {}, first);
+  Index steps = 0;
+  struct Killed {};
+  const auto kill = [&] {
+    if (++steps == 5) throw Killed();
+  };
+  CHECK_THROWS_AS(train(plans()[1], images, kill, first), Killed);
+
+  Index made = 0;
+  const Keeping again{folder.path(), 3, true, "images"};
+  const auto together = train_together(
+      plans(), images, [&] { ++made; }, again);
+  CHECK(made == 0 + (8 - 3) + 8);
+  for (std::size_t i = 0; i < together.size(); ++i) {
+    REQUIRE(together[i].has_value());
+    CHECK((text_of(*together[i]) == text_of(train(plans()[i], images))));
+  }
+  // Other images are another training.
+  made = 0;
+  train(plans()[0], images, [&] { ++made; }, {folder.path(), 3, true, "others"});
+  CHECK(made == 8);
+}
+
+TEST_CASE("keeping: every plan of the reports has a folder of its own") {
+  const Keeping keeping{"kept"};
+  std::map<TrainingPlan, std::filesystem::path> folders;
+  for (const Experiment& e : all_experiments()) {
+    for (const std::uint64_t seed : {1, 2}) {
+      for (const TrainingPlan& plan : {correct_plan(e, seed), explained_plan(e, seed)}) {
+        folders[plan] = keeping.of(plan);
+      }
+    }
+  }
+  std::set<std::filesystem::path> different;
+  for (const auto& [plan, path] : folders) different.insert(path);
+  CHECK(different.size() == folders.size());
+  CHECK(folders.size() > 100);
+}
+
+TEST_CASE("keeping: plans that differ anywhere are described differently") {
+  std::set<std::string> texts{describe({})};
+  const auto changed = [&](auto member, auto value) {
+    TrainingPlan plan;
+    plan.*member = value;
+    return texts.insert(describe(plan)).second;
+  };
+  using P = TrainingPlan;
+  CHECK(changed(&P::split, Split::all));
+  CHECK(changed(&P::images, 7));
+  CHECK(changed(&P::scope, data::Scope::none));
+  CHECK(changed(&P::hidden, 7));
+  CHECK(changed(&P::init_std, 0.5));
+  CHECK(changed(&P::loss, "hinge"));
+  CHECK(changed(&P::lambda, 1e-300));
+  CHECK(changed(&P::penalty_gradient, PenaltyGradient::half));
+  CHECK(changed(&P::lr_min, 0.5));
+  CHECK(changed(&P::lr_max, 0.1 + 1e-16));
+  CHECK(changed(&P::half_cycle, 7));
+  CHECK(changed(&P::steps, 7));
+  CHECK(changed(&P::batch_size, 7));
+  CHECK(changed(&P::order, data::Order::sequential));
+  CHECK(changed(&P::measurements, 7));
+  CHECK(changed(&P::measure_train, true));
+  CHECK(changed(&P::train_at_end, true));
+  CHECK(changed(&P::test_at_end, false));
+  CHECK(changed(&P::seed, 7));
+  CHECK_FALSE(changed(&P::seed, 1));
 }
