@@ -17,8 +17,8 @@ namespace tapegrad::bench {
 
 /// What trainings on the same images may differ in.
 struct Settings {
-  double lambda = 0.01;
-  Index half_cycle = 10;  // short, so that wrong updates show within a few steps
+  double lambda = 0.05;  // large and short, so that wrong updates show within a few steps
+  Index half_cycle = 10;
 
   /// The cyclical learning rate of step 0, 1, ...
   double lr(Index step) const;

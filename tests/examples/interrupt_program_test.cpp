@@ -100,6 +100,12 @@ const std::string training =
     "0.02 --dropout 0.2 --flip --keep-best --train-batches 1 --hidden 20 " +
     images;
 
+const std::string search =
+    "lambda_search --quiet --synthetic --train-batches 1 --validation 200 --points 3 --half-cycle "
+    "40 "
+    "--cycles 2 --fine-points 0 --final-cycles 1 --jobs 2 " +
+    images;
+
 // That two runs left the same.
 void check_same(const fs::path& a, const fs::path& b) {
   for (const char* file : {"history.csv", "weights.safetensors"}) {
@@ -218,10 +224,6 @@ TEST_CASE("interrupt: a signal that is ignored stays ignored") {
 
 TEST_CASE("interrupt: a search ends in good order and goes on to the same tables") {
   const TemporaryFolder folder;
-  const std::string search =
-      "lambda_search --quiet --synthetic --train-batches 1 --validation 200 --points 3 "
-      "--half-cycle 40 --cycles 2 --fine-points 0 --final-cycles 1 --jobs 2 " +
-      images;
   REQUIRE(run(folder.path(), search + "--out whole").exit_code == 0);
   Running first(folder.path(), search + "--out part");
   first.wait_until([&] { return fs::exists(folder.path() / "part/coarse.journal"); });
@@ -238,10 +240,6 @@ TEST_CASE("interrupt: a search ends in good order and goes on to the same tables
 
 TEST_CASE("interrupt: a search goes on with the trainings that were under way") {
   const TemporaryFolder folder;
-  const std::string search =
-      "lambda_search --quiet --synthetic --train-batches 1 --validation 200 --points 3 "
-      "--half-cycle 40 --cycles 2 --fine-points 0 --final-cycles 1 --jobs 2 " +
-      images;
   REQUIRE(run(folder.path(), search + "--out whole").exit_code == 0);
   const std::string kept = search + "--checkpoint kept --every 10 ";
   Running first(folder.path(), kept + "--out part");
