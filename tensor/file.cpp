@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -52,6 +53,12 @@ void write_all(int descriptor, std::span<const std::byte> bytes,
     if (n == 0) fail("write", path, ENOSPC);  // no error and no progress: never wait for ever
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
+}
+
+// Writing past the process's limit, the system would send a signal that ends it.
+void require_within_limit(std::size_t bytes, const std::filesystem::path& path) {
+  struct rlimit limit {};
+  if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes > limit.rlim_cur) fail("write", path, EFBIG);
 }
 
 constexpr std::string_view temporary_begin = ".tapegrad-";
@@ -141,6 +148,7 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
 }
 
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
+  require_within_limit(bytes.size(), path);
   const std::filesystem::path target = resolve_target(path);
   const auto folder = target.has_parent_path() ? target.parent_path() : std::filesystem::path(".");
   std::filesystem::path temporary;

@@ -1,10 +1,10 @@
 #include "tensor/file.h"
 
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <csignal>
 #include <cstddef>
 #include <fstream>
 #include <string>
@@ -124,28 +124,40 @@ TEST_CASE("file: a write that fails at the rename removes its temporary file") {
 TEST_CASE("file: a write that fails half way keeps the old file") {
   const Folder folder;
   write_file(folder / "a", "old");
-  // A size limit makes the kernel stop the write, as a full disk does.
+  // Of these bytes the second page cannot be read, so the system writes the first and then fails.
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* const pages =
+      ::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  REQUIRE(pages != MAP_FAILED);
+  REQUIRE(::mprotect(static_cast<char*>(pages) + page, page, PROT_NONE) == 0);
+  const std::span bytes(static_cast<const std::byte*>(pages), 2 * page);
+  CHECK(test::error_of<FileError>([&] { write_file(folder / "a", bytes); }) ==
+        "cannot write " + (folder / "a").string() + ": Bad address");
+  CHECK(text_of(folder / "a") == "old");
+  CHECK(folder.count() == 1);
+  ::munmap(pages, 2 * page);
+}
+
+TEST_CASE("file: a write beyond the limit of the files' size is an error, not a signal") {
+  const Folder folder;
+  write_file(folder / "a", "old");
   struct Limit {
     Limit() {
       REQUIRE(::getrlimit(RLIMIT_FSIZE, &before) == 0);
-      old_handler = std::signal(SIGXFSZ, SIG_IGN);
       rlimit small = before;
       small.rlim_cur = 1000;
       REQUIRE(::setrlimit(RLIMIT_FSIZE, &small) == 0);
     }
-    ~Limit() {
-      ::setrlimit(RLIMIT_FSIZE, &before);
-      std::signal(SIGXFSZ, old_handler);
-    }
+    ~Limit() { ::setrlimit(RLIMIT_FSIZE, &before); }
     rlimit before{};
-    void (*old_handler)(int) = nullptr;
   };
   std::string error;
   {
     const Limit limit;
-    error = test::error_of<FileError>([&] { write_file(folder / "a", std::string(5000, 'x')); });
+    error = test::error_of<FileError>([&] { write_file(folder / "a", std::string(1001, 'x')); });
+    write_file(folder / "b", std::string(1000, 'x'));
   }
   CHECK(error == "cannot write " + (folder / "a").string() + ": File too large");
   CHECK(text_of(folder / "a") == "old");
-  CHECK(folder.count() == 1);
+  CHECK(folder.count() == 2);
 }
