@@ -39,14 +39,20 @@ void CheckpointOptions::add_options(CommandLine& command_line) {
             "Keep the training's state in this folder, so that --resume can go on after an "
             "interruption, to the same bits")
       .count("--every", every, 0, 1'000'000'000,
-             "Steps between checkpoints; 0: only at the end and when interrupted")
+             fmt::format("Steps between checkpoints, {} when left out; 0: only at the end and when "
+                         "interrupted",
+                         default_every))
       .flag("--resume", resume, "Go on from the newest checkpoint; start when there is none");
 }
 
 void CheckpointOptions::check() const {
   if (!given()) {
     if (resume) throw UsageError("--resume needs the --checkpoint folder to go on from");
-    if (every != CheckpointOptions().every) throw UsageError("--every needs a --checkpoint folder");
+    if (every) {
+      throw UsageError(
+          "--every says how often to keep the training's state: give the --checkpoint folder too, "
+          "or leave it out");
+    }
   } else if (const auto kept = folders_with_checkpoints(folder); !resume && !kept.empty()) {
     for (const fs::path& each : kept) FolderLock{each};  // nobody is told to remove what is in use
     throw UsageError(fmt::format(
@@ -63,7 +69,7 @@ optim::CheckpointOptions CheckpointOptions::in(const std::string& inner,
                                                const Dataset& images) const {
   optim::CheckpointOptions options{
       .folder = inner.empty() ? fs::path(folder) : fs::path(folder) / inner,
-      .every = every,
+      .every = every.value_or(default_every),
       .resume = resume};
   for (const auto& [name, value] : command_line.values()) {
     if (std::ranges::find(free_options, name) == std::end(free_options)) {

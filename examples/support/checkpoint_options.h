@@ -1,6 +1,7 @@
 // The options that let a program go on where it was interrupted.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "examples/support/command_line.h"
@@ -11,8 +12,10 @@
 namespace tapegrad::examples {
 
 struct CheckpointOptions {
+  static constexpr Index default_every = 1000;
+
   std::string folder;
-  Index every = 1000;
+  std::optional<Index> every;  // else default_every
   bool resume = false;
 
   void add_options(CommandLine& command_line);

@@ -111,6 +111,13 @@ CommandLine& CommandLine::count(const std::string& name, Index& value, Index low
   return *this;
 }
 
+CommandLine& CommandLine::count(const std::string& name, std::optional<Index>& value, Index low,
+                                Index high, const std::string& help) {
+  parser_->app.add_option(name, value, help)->check(between(low, high))->type_name("COUNT");
+  parser_->values.emplace_back(name, [&value] { return value ? fmt::format("{}", *value) : ""; });
+  return *this;
+}
+
 CommandLine& CommandLine::argument(const std::string& name, std::string& value, bool required,
                                    const std::string& help) {
   parser_->app.add_option(name, value, help)->required(required)->check(not_empty());

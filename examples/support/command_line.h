@@ -37,6 +37,8 @@ class CommandLine {
                       double high, const std::string& help);
   CommandLine& count(const std::string& name, Index& value, Index low, Index high,
                      const std::string& help);
+  CommandLine& count(const std::string& name, std::optional<Index>& value, Index low, Index high,
+                     const std::string& help);
 
   /// An argument without a name; `required` or empty when left out.
   CommandLine& argument(const std::string& name, std::string& value, bool required,

@@ -294,8 +294,30 @@ TEST_CASE("interrupt: resuming nothing starts anew, resuming other settings is r
   }
   const Result same = run(folder.path(), options + "--checkpoint kept --resume --threads 2");
   CHECK(same.exit_code == 0);
-  for (const char* wrong : {"--resume", "--every 5", "--range-test --checkpoint other"}) {
+  for (const char* wrong : {"--resume", "--range-test --checkpoint other"}) {
     CHECK(run(folder.path(), options + wrong).exit_code == 2);
+  }
+}
+
+TEST_CASE("interrupt: how often to save without a folder to save in is refused") {
+  const TemporaryFolder folder;
+  for (const std::string program : {"assignment1", "assignment2"}) {
+    for (const std::string every : {"--every 5", "--every 1000", "--every 0"}) {
+      const Result result = run(folder.path(), program + " " + every);
+      CAPTURE(program, every, result.output);
+      CHECK(result.exit_code == 2);
+      CHECK_THAT(result.output,
+                 Contains("--every") && Contains("give the --checkpoint folder too"));
+      CHECK(fs::is_empty(folder.path()));
+    }
+  }
+  // With the folder they are accepted, the default too.
+  const std::string training = "assignment2 --quiet --half-cycle 5 " + images;
+  for (const std::string every : {"", "--every 1000", "--every 0"}) {
+    const Result result =
+        run(folder.path(), fmt::format("{} --checkpoint 'kept{}' {}", training, every, every));
+    CAPTURE(every, result.output);
+    CHECK(result.exit_code == 0);
   }
 }
 
