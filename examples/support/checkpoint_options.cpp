@@ -83,7 +83,8 @@ optim::CheckpointOptions CheckpointOptions::in(const std::string& inner,
 
 Keeping CheckpointOptions::keeping(const Dataset& images) const {
   if (!given()) return {};
-  return {folder, every, resume, digest(images.train) + digest(images.validation)};
+  return {folder, every.value_or(default_every), resume,
+          digest(images.train) + digest(images.validation)};
 }
 
 template <Real T>

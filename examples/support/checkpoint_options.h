@@ -15,7 +15,7 @@ struct CheckpointOptions {
   static constexpr Index default_every = 1000;
 
   std::string folder;
-  std::optional<Index> every;  // else default_every
+  std::optional<Index> every = {};  // else default_every
   bool resume = false;
 
   void add_options(CommandLine& command_line);

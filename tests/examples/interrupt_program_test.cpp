@@ -243,7 +243,7 @@ TEST_CASE("interrupt: a search goes on with the trainings that were under way") 
   REQUIRE(run(folder.path(), search + "--out whole").exit_code == 0);
   const std::string kept = search + "--checkpoint kept --every 10 ";
   Running first(folder.path(), kept + "--out part");
-  const tapegrad::examples::CheckpointOptions trainings{(folder.path() / "kept").string()};
+  const tapegrad::examples::CheckpointOptions trainings{.folder = (folder.path() / "kept").string()};
   first.wait_until([&] { return trainings.any(); });
   first.send(SIGKILL);
   first.wait();
