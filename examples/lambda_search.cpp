@@ -230,6 +230,10 @@ void train_best(const Options& options, double lambda, std::optional<Dataset> im
 
 int run(const Options& options, const CommandLine& command_line) {
   if (options.low > options.high) throw UsageError("--low is above --high");
+  if (options.low == options.high) {
+    throw UsageError(
+        "--low and --high are equal, which leaves one lambda: assignment2 --lambda trains with it");
+  }
   if (options.halving > options.cycles) {
     throw UsageError(
         fmt::format("--halving {} needs --cycles {} or more: it begins with a part of "

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 #include "optim/trainer.h"
@@ -29,6 +30,15 @@ Tensor<double> to_tensor(const std::vector<Measurement>& history) {
   return table;
 }
 
+// What is kept as a double is a count that doubles hold exactly.
+Index to_step(double number) {
+  constexpr double most = 9007199254740992;  // 2^53
+  if (!(number >= 0 && number <= most) || number != std::floor(number)) {
+    throw FormatError(fmt::format("trainer: the history has a measurement after {} steps", number));
+  }
+  return static_cast<Index>(number);
+}
+
 std::vector<Measurement> to_history(const Tensor<double>& table) {
   if (table.shape().rank() != 2 || table.shape()[1] != history_columns) {
     throw FormatError(fmt::format("trainer: the history is {}, but must be [measurements, {}]",
@@ -36,7 +46,7 @@ std::vector<Measurement> to_history(const Tensor<double>& table) {
   }
   std::vector<Measurement> history;
   for (Index i = 0; i < table.shape()[0]; ++i) {
-    history.push_back({static_cast<Index>(table(i, 0)),
+    history.push_back({to_step(table(i, 0)),
                        table(i, 1),
                        table(i, 2),
                        table(i, 3),

@@ -122,4 +122,5 @@ TEST_CASE("lambda_search: random sampling, successive halving and no final train
   CHECK_THAT(result.output, Contains("best lambda "));
   CHECK(run(folder.path(), on_few_images + "--halving 3").exit_code == 2);
   CHECK(run(folder.path(), on_few_images + "--low 1 --high 0.1").exit_code == 2);
+  CHECK(run(folder.path(), on_few_images + "--low 1 --high 1").exit_code == 2);
 }
