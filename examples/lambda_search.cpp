@@ -1,6 +1,7 @@
 // Searches for the penalty of the two-layer network, from coarse to fine, and tests the best once.
 #include <fmt/format.h>
 
+#include <atomic>
 #include <cmath>
 #include <filesystem>
 #include <optional>
@@ -51,7 +52,7 @@ struct Options {
   Index halving = 1;
   Index seed = 1;
   Index jobs = processor_count();
-  CheckpointOptions checkpoint;  // of trainings; finished ones are in the journals
+  CheckpointOptions checkpoint;  // of trainings; scores of finished ones are in the journals
   std::string out = "runs/lambda_search";
   bool quiet = false;
 
@@ -64,7 +65,8 @@ struct Options {
 
   TrainingPlan plan(const Dataset& images, double lambda, Index n_cycles, std::uint64_t s) const {
     const Index n_s = half_cycle_for(images);
-    return {.hidden = hidden,
+    return {.scope = data::parse_scope(data.standardize),
+            .hidden = hidden,
             .lambda = lambda,
             .half_cycle = n_s,
             .steps = 2 * n_s * n_cycles,
@@ -101,7 +103,9 @@ void Options::add_options(CommandLine& command_line) {
              "Successive halving: train all on few cycles, keep the "
              "best 1/N, on N times as many, and so on; 1: off")
       .count("--seed", seed, 0, 1'000'000'000, "Seed of weights, batches and random lambdas")
-      .count("--jobs", jobs, 1, 256, "Trainings at a time; the tables do not depend on it")
+      .count("--jobs", jobs, 1, 256,
+             "Threads that train, up to four trainings in turn on each; the tables do not depend "
+             "on it")
       .text("--out", out, "Folder for the tables, the final training and its weights")
       .flag("--quiet", quiet, "Print the tables only");
   checkpoint.add_options(command_line);
@@ -139,11 +143,12 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
   optim::Journal journal = open_journal(
       options, journal_path, subject(options, images, stage, axis, std::ssize(settings), cycles));
   const Index known = static_cast<Index>(journal.size());
-  if (known > 0) fmt::print("{} search: {} trainings were finished before\n", stage, known);
+  if (known > 0) fmt::print("{} search: trainings finished before: {}\n", stage, known);
 
   const Index steps = 2 * options.half_cycle_for(images) * cycles;
   const Index trainings = std::ssize(settings) * options.repetitions;
   const Keeping keeping = options.checkpoint.keeping(images);
+  std::atomic<Index> went_on = 0;
   optim::SharedProgress progress((trainings - known) * steps,
                                  !options.quiet && options.halving == 1);
   const auto rows = optim::search(
@@ -158,6 +163,7 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
                  plans, images, [&] { progress.step(); }, keeping)) {
           // One that diverged says enough about its lambda.
           accuracies.push_back(run ? run->history.back().validation.accuracy : std::nan(""));
+          if (run && run->steps_before > 0) ++went_on;
         }
         return accuracies;
       },
@@ -170,6 +176,7 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
        .validation_images = images.validation.size(),
        .journal = &journal});
 
+  if (went_on > 0) fmt::print("{} search: trainings that went on: {}\n", stage, went_on.load());
   if (std::isnan(rows.front().mean)) {
     throw GradError(fmt::format(
         "every training of the {} search diverged, with lambda from {:g} to {:g}: lower --high",
@@ -211,7 +218,7 @@ void train_best(const Options& options, double lambda, std::optional<Dataset> im
   Run folder("lambda_search", options.out);
   DatasetOptions all = options.data;
   if (all.train_batches == 5 && all.validation == 0) {
-    all.validation = 1000;
+    all.validation = (images->train.size() + images->validation.size()) / 50;  // 1,000 of 50,000
     images.reset();
     images.emplace(load_dataset(all));
   }
@@ -240,8 +247,9 @@ int run(const Options& options, const CommandLine& command_line) {
                     "them",
                     options.halving, options.halving));
   }
-  // Without --checkpoint, --resume goes on from the journals: trainings under way begin anew.
-  if (options.checkpoint.given() || !options.checkpoint.resume) options.checkpoint.check();
+  // --resume alone goes on from the journals: trainings that were under way begin anew.
+  const CheckpointOptions& checkpoint = options.checkpoint;
+  if (checkpoint.given() || checkpoint.every || !checkpoint.resume) checkpoint.check();
   print_blas_warning();
   prepare_folder(options.out);
   std::optional<Dataset> images(load_dataset(options.data));

@@ -44,13 +44,14 @@ struct Options {
 };
 
 std::string effort_line(const Effort& effort) {
+  const std::string resumed =
+      effort.went_on > 0 ? fmt::format(", {} of which went on from what was kept", effort.went_on)
+                         : "";
   return fmt::format(
-      "{} trainings, {} steps in {:.0f} s; {:.3f} ms a step and thread, {:.0f} % of the time "
+      "{} trainings{}, {} steps in {:.0f} s; {:.3f} ms a step and thread, {:.0f} % of the time "
       "measuring",
-      effort.trainings, effort.steps, effort.seconds,
-      1e3 * (effort.training_seconds - effort.evaluation_seconds) /
-          static_cast<double>(effort.steps),
-      100 * effort.evaluation_seconds / effort.training_seconds);
+      effort.trainings, resumed, effort.steps, effort.seconds, effort.milliseconds_per_step(),
+      effort.percent_measuring());
 }
 
 // "figure,method,seed ...": a line per figure and method, a column per seed; kept in FILE.part
@@ -113,11 +114,6 @@ int reproduce(const Options& options, const CommandLine& command_line) {
   PlannedImages images(options.data, options.quick);
   const ReplicationOptions replication = options.replication(options.seed);
   describe_images(images, replication);
-  if (options.checkpoint.resume) {
-    fmt::print("{} kept in {}\n",
-               options.checkpoint.any() ? "going on with what is" : "starting anew: nothing is",
-               options.checkpoint.folder);
-  }
   const Replication all = replicate(replication, images);
   const Tally t = write_report(
       all, images,

@@ -64,11 +64,11 @@ std::string key(const Trial& trial) {
   return fmt::format("budget{}/setting{}/seed{}", trial.budget, trial.setting, trial.seed);
 }
 
+bool is_score(double number) { return std::isnan(number) || (number >= 0 && number <= 1); }
+
 // A journal is a file that people can edit.
 double known_score(const std::string& name, const std::vector<double>& numbers) {
-  const bool valid =
-      numbers.size() == 1 && (std::isnan(numbers[0]) || (numbers[0] >= 0 && numbers[0] <= 1));
-  if (!valid) {
+  if (numbers.size() != 1 || !is_score(numbers[0])) {
     throw FormatError(fmt::format(
         "the journal's record {} is no score between 0 and 1; remove its line to train it again",
         name));
@@ -120,8 +120,7 @@ Index count_trials(Index settings, const SearchOptions& options) {
 // Into how many groups of about the same size n trials of each repetition are divided: no more than
 // it takes, but so many that the workers end together.
 Index count_groups(Index n, Index together, const SearchOptions& options) {
-  const Index least = (n + together - 1) / together;
-  for (Index groups = least; groups < n; ++groups) {
+  for (Index groups = 1 + (n - 1) / together; groups < n; ++groups) {
     if (groups * options.repetitions % options.workers == 0) return groups;
   }
   return n;
@@ -192,6 +191,10 @@ class Trials {
                                     scores.size(), trials.size()));
     }
     for (std::size_t i = 0; i < trials.size(); ++i) {
+      if (!is_score(scores[i])) {
+        throw OptionError(fmt::format(
+            "search: the objective returned {}, which is no accuracy between 0 and 1", scores[i]));
+      }
       if (options_.journal != nullptr) options_.journal->record(key(trials[i]), {scores[i]});
       note(group[i], scores[i]);
     }

@@ -81,7 +81,7 @@ struct SearchRow {
 
 /// Tries every setting and returns the rows, best first: by budget, then by mean, then in the
 /// order given. The table is a pure function of settings, objective, repetitions, seed, budget and
-/// halving. Throws OptionError for options out of range, and what the objective throws.
+/// halving. Throws OptionError for options and scores out of range, and what the objective throws.
 std::vector<SearchRow> search(const std::vector<Setting>& settings, const Objective& objective,
                               const SearchOptions& options);
 

@@ -175,23 +175,25 @@ void Trainer<T>::end_if_due() {
 
 template <Real T>
 void Trainer<T>::start(Index steps) {
+  if (steps < 0) throw OptionError(fmt::format("Trainer: {} steps to make", steps));
   const Index made = std::min(steps_ahead_, steps);
   steps_ahead_ -= made;
   end_ = optimizer_.steps() + steps - made;
-  // Without more to make, all of it was made and measured before the interruption.
-  running_ = made < steps || steps_ahead_ == 0;
-  if (!running_) return;
+  running_ = false;
+  if (made == steps && steps_ahead_ > 0) return;  // all of it was made before the interruption
   if (!std::exchange(resumed_, false)) stopped_ = false;
   look();
+  running_ = true;
   end_if_due();
 }
 
 template <Real T>
 std::optional<double> Trainer<T>::advance() {
-  if (!running_) return std::nullopt;
+  if (!std::exchange(running_, false)) return std::nullopt;  // nor after what throws
   const double loss = step();
   if (options_.on_step) options_.on_step(optimizer_.steps(), loss);
   look();
+  running_ = true;
   end_if_due();
   return loss;
 }

@@ -56,9 +56,10 @@ class Trainer {
   Trainer(Optimizer<T>& optimizer, Loss loss, TrainerOptions options = {});
 
   /// Makes `steps` updates, measuring before the first, when measure_when says so and after the
-  /// last. Throws OptionError when patience or keep_best is asked for but validation is not
-  /// measured, and GradError when the loss or the training cost is not finite, naming the step, the
-  /// learning rate and, given steps_per_epoch, the batch. An AnomalyError gets the same place.
+  /// last. Throws OptionError for steps < 0 and when patience or keep_best is asked for but
+  /// validation is not measured, and GradError when the loss or the training cost is not finite,
+  /// naming the step, the learning rate and, given steps_per_epoch, the batch. An AnomalyError gets
+  /// the same place.
   ///
   /// Throws Interrupted when `interrupted` says so or a measuring function throws it: what() says
   /// after which step, and where the checkpoint is. A measurement that was due then is made when
@@ -67,7 +68,8 @@ class Trainer {
 
   /// run(steps), an update at a time and without a progress line, for trainings that take turns:
   /// start(steps) measures what is due before the first update, advance() makes one and returns its
-  /// loss, or does nothing and returns nothing once the run is over. Both throw as run does.
+  /// loss, or does nothing and returns nothing once the run is over or something was thrown. Both
+  /// throw as run does.
   void start(Index steps);
   std::optional<double> advance();
 

@@ -67,6 +67,7 @@ Replication replicate(const ReplicationOptions& options, PlannedImages& images) 
   const auto start = std::chrono::steady_clock::now();
   Runs runs;
   std::map<const Dataset*, Keeping> keeping;
+  Index steps = 0;
   Replication result;
   for (const Experiment* e : options.experiments) {
     Replicated replicated{e, nullptr, nullptr};
@@ -79,7 +80,7 @@ Replication replicate(const ReplicationOptions& options, PlannedImages& images) 
         if (options.keeping && !keeping.contains(&images.of(plan))) {
           keeping[&images.of(plan)] = options.keeping(images.of(plan));
         }
-        result.effort.steps += plan.steps;
+        steps += plan.steps;
       }
       (method == Method::correct ? replicated.correct : replicated.explained) = run;
     }
@@ -87,7 +88,7 @@ Replication replicate(const ReplicationOptions& options, PlannedImages& images) 
   }
 
   const auto order = longest_first(runs);
-  optim::SharedProgress progress(result.effort.steps, options.progress);
+  optim::SharedProgress progress(steps, options.progress);
   parallel_for(std::ssize(order), options.jobs, [&](Index i) {
     const auto& job = order[static_cast<std::size_t>(i)];
     const Dataset& set = images.of(job.first);
@@ -97,6 +98,8 @@ Replication replicate(const ReplicationOptions& options, PlannedImages& images) 
 
   result.effort.trainings = std::ssize(order);
   for (const auto& job : order) {
+    result.effort.steps += job.second->plan.steps - job.second->steps_before;
+    if (job.second->steps_before > 0) ++result.effort.went_on;
     result.effort.training_seconds += job.second->seconds;
     result.effort.evaluation_seconds += job.second->evaluation_seconds;
   }

@@ -22,10 +22,20 @@ struct Replicated {
 /// What all trainings took.
 struct Effort {
   Index trainings = 0;
-  Index steps = 0;
+  Index steps = 0;                // made now, not before a resumption
+  Index went_on = 0;              // trainings that were resumed
   double seconds = 0;             // from start to end
   double training_seconds = 0;    // of all threads together
   double evaluation_seconds = 0;  // thereof measuring accuracies
+
+  /// Of a thread, without measuring; 0 when no step was made.
+  double milliseconds_per_step() const {
+    return steps > 0 ? 1e3 * (training_seconds - evaluation_seconds) / static_cast<double>(steps)
+                     : 0;
+  }
+  double percent_measuring() const {
+    return training_seconds > 0 ? 100 * evaluation_seconds / training_seconds : 0;
+  }
 };
 
 struct Replication {

@@ -130,12 +130,8 @@ void Writer::introduction() {
       {{"trainings", fmt::format("{}", replication_.effort.trainings)},
        {"steps", fmt::format("{}", replication_.effort.steps)},
        {"time", fmt::format("{:.0f} s", replication_.effort.seconds),
-        fmt::format(
-            "{:.3f} ms a step and thread",
-            1e3 * (replication_.effort.training_seconds - replication_.effort.evaluation_seconds) /
-                static_cast<double>(replication_.effort.steps))},
-       {"share of measuring", fmt::format("{:.0f} %", 100 * replication_.effort.evaluation_seconds /
-                                                          replication_.effort.training_seconds)}});
+        fmt::format("{:.3f} ms a step and thread", replication_.effort.milliseconds_per_step())},
+       {"share of measuring", fmt::format("{:.0f} %", replication_.effort.percent_measuring())}});
   key_figures();
 }
 

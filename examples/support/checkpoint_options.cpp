@@ -47,12 +47,12 @@ void CheckpointOptions::add_options(CommandLine& command_line) {
 
 void CheckpointOptions::check() const {
   if (!given()) {
-    if (resume) throw UsageError("--resume needs the --checkpoint folder to go on from");
     if (every) {
       throw UsageError(
           "--every says how often to keep the training's state: give the --checkpoint folder too, "
           "or leave it out");
     }
+    if (resume) throw UsageError("--resume needs the --checkpoint folder to go on from");
   } else if (const auto kept = folders_with_checkpoints(folder); !resume && !kept.empty()) {
     for (const fs::path& each : kept) FolderLock{each};  // nobody is told to remove what is in use
     throw UsageError(fmt::format(

@@ -94,10 +94,12 @@ void DatasetOptions::add_options(CommandLine& command_line) {
                     "Folder with the binary CIFAR-10 files; else $CIFAR10_DIR, else "
                     "./data/cifar-10-batches-bin, else synthetic images");
   command_line.flag("--synthetic", synthetic, "Use the built-in synthetic images");
-  command_line.count("--synthetic-images", synthetic_images, 100, data::cifar10_records,
-                     "Images in each synthetic batch: fewer for a quick trial");
-  command_line.count("--train-batches", train_batches, 1, 5,
-                     "Train on the first so many batches of 10,000 images");
+  command_line.count(
+      "--synthetic-images", synthetic_images, 100, data::cifar10_records,
+      "Images in each synthetic batch, if synthetic ones are used: fewer for a quick trial");
+  command_line.count(
+      "--train-batches", train_batches, 1, 5,
+      "Train on the first so many batches of 10,000 images, or of --synthetic-images");
   command_line.count("--validation", validation, 0, 49'999,
                      "Validation images: the first of the next batch (default 10,000), or with 5 "
                      "batches the last, taken out of training (default 5,000)");

@@ -117,10 +117,9 @@ class PlannedTraining {
 
   // Goes on from what is kept of this plan, if anything is.
   void keep(const Keeping& keeping) {
-    trainer_.checkpoint(
+    steps_before_ = trainer_.checkpoint(
         {.folder = keeping.of(plan_),
          .every = keeping.every,
-         .keep = 1,
          .resume = keeping.resume,
          .settings = {{"the plan", describe(plan_)}, {"the images", keeping.images}}},
         net_->parameters());
@@ -138,6 +137,7 @@ class PlannedTraining {
     if (plan_.train_at_end && !plan_.measure_train) run.train = evaluate_(images_.train);
     if (plan_.test_at_end) run.test = evaluate_(images_.test);
     run.network = net_;
+    run.steps_before = steps_before_;
     run.evaluation_seconds = evaluate_.seconds();
     return run;
   }
@@ -165,6 +165,7 @@ class PlannedTraining {
   optim::ParamGroups<float> in_cost_;
   optim::Sgd<float> sgd_;
   optim::Trainer<float> trainer_;
+  Index steps_before_ = 0;
 };
 
 void require_same_batches(std::span<const TrainingPlan> plans) {
@@ -195,7 +196,7 @@ class Turns {
     data::Loader<float> batches = trainings_.front()->batches();
     batches.seek(first);
     each([](PlannedTraining& training) { training.start(); });
-    for (Index step = first; step < steps; ++step) {
+    for (Index step = first; step < steps && any(); ++step) {
       batch_ = batches.next();
       each([=](PlannedTraining& training) {
         if (training.steps() == step) training.advance();
@@ -217,6 +218,11 @@ class Turns {
   std::exception_ptr failure() const { return failure_; }
 
  private:
+  bool any() const {
+    return std::ranges::any_of(trainings_,
+                               [](const auto& training) { return training != nullptr; });
+  }
+
   // An interruption reaches all, so that each of them keeps where it is.
   template <class F>
   void each(F f) {
@@ -245,15 +251,18 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 }  // namespace
 
-std::string describe(const TrainingPlan& p) {
+std::string describe(const TrainingPlan& plan) {
+  // Names for all members, so that one that is added is not forgotten here.
+  const auto& [split, images, scope, hidden, init_std, loss, lambda, penalty_gradient, lr_min,
+               lr_max, half_cycle, steps, batch_size, order, measurements, measure_train,
+               train_at_end, test_at_end, seed] = plan;
   return fmt::format(
       "split {}, first {} images, scope {}; hidden {}, initial std {}, loss {}; lambda {}, penalty "
       "gradient {}; lr {} to {}, half-cycle {}, {} steps of {} images, order {}; measurements {}, "
       "train {} {}, test {}; seed {}",
-      static_cast<int>(p.split), p.images, data::to_string(p.scope), p.hidden, p.init_std, p.loss,
-      p.lambda, static_cast<int>(p.penalty_gradient), p.lr_min, p.lr_max, p.half_cycle, p.steps,
-      p.batch_size, static_cast<int>(p.order), p.measurements, p.measure_train, p.train_at_end,
-      p.test_at_end, p.seed);
+      static_cast<int>(split), images, data::to_string(scope), hidden, init_std, loss, lambda,
+      static_cast<int>(penalty_gradient), lr_min, lr_max, half_cycle, steps, batch_size,
+      static_cast<int>(order), measurements, measure_train, train_at_end, test_at_end, seed);
 }
 
 std::filesystem::path Keeping::of(const TrainingPlan& plan) const {

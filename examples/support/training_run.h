@@ -68,6 +68,7 @@ struct TrainingRun {
   std::shared_ptr<nn::Sequential<float>> network;
   double seconds = 0;             // of this thread, all in all; its share, if trained together
   double evaluation_seconds = 0;  // thereof measuring
+  Index steps_before = 0;         // made before it was resumed, not in these seconds
 };
 
 /// The data sets of several plans, each read once. Prepare them before runs start in parallel.
@@ -100,7 +101,7 @@ struct Keeping {
   std::filesystem::path folder = {};  // empty: nowhere
   Index every = 0;                    // steps; 0: only at the end or when interrupted
   bool resume = false;                // go on from what is there
-  std::string images = {};            // digest() of what is trained on
+  std::string images = {};            // what tells them from others, such as digest()
 
   /// The folder of one training.
   std::filesystem::path of(const TrainingPlan& plan) const;

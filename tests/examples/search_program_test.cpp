@@ -106,7 +106,7 @@ TEST_CASE("lambda_search: a journal that was edited is refused, one that holds i
   const Result resumed = run(folder.path(), on_few_images + "--out out --resume");
   CHECK(resumed.exit_code == 0);
   CHECK_THAT(resumed.output, Contains("coarse search: "));
-  CHECK_THAT(resumed.output, Contains("were finished before"));
+  CHECK_THAT(resumed.output, Contains("trainings finished before: "));
 }
 
 TEST_CASE("lambda_search: random sampling, successive halving and no final training") {
@@ -123,4 +123,32 @@ TEST_CASE("lambda_search: random sampling, successive halving and no final train
   CHECK(run(folder.path(), on_few_images + "--halving 3").exit_code == 2);
   CHECK(run(folder.path(), on_few_images + "--low 1 --high 0.1").exit_code == 2);
   CHECK(run(folder.path(), on_few_images + "--low 1 --high 1").exit_code == 2);
+  CHECK(run(folder.path(), on_few_images + "--resume --every 10").exit_code == 2);
+}
+
+TEST_CASE("lambda_search: the smallest sets are searched to the end") {
+  const TemporaryFolder folder;
+  const Result result = run(folder.path(),
+                            "lambda_search --synthetic --synthetic-images 100 --hidden 5 "
+                            "--batch-size 20 --points 2 --fine-points 1 --out out");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK_THAT(result.output, Contains("final training, lambda ") && Contains(" 490 images"));
+}
+
+TEST_CASE("lambda_search: what is kept of one search is nothing to another") {
+  const TemporaryFolder folder;
+  const std::string kept = on_few_images + "--final-cycles 0 --fine-points 0 --checkpoint kept ";
+  REQUIRE(run(folder.path(), kept + "--out first").exit_code == 0);
+  for (const char* other : {"--standardize global", "--seed 2", "--hidden 11", "--batch-size 21",
+                            "--sequential", "--cycles 3"}) {
+    const Result resumed = run(folder.path(), kept + "--out other --resume " + other);
+    CAPTURE(other, resumed.output);
+    CHECK(resumed.exit_code == 0);
+    CHECK_THAT(resumed.output, !Contains("trainings that went on"));
+  }
+  const Result same = run(folder.path(), kept + "--out same --resume");
+  CHECK_THAT(same.output, Contains("trainings that went on"));
+  CHECK(contents(folder.path() / "same/coarse.csv") ==
+        contents(folder.path() / "first/coarse.csv"));
 }

@@ -72,6 +72,15 @@ TEST_CASE("training together: one that diverges leaves the others as they are") 
   CHECK((text_of(*together[2]) == text_of(train(some[2], images))));
 }
 
+TEST_CASE("training together: when all have diverged, it is over at once") {
+  auto some = plans();
+  for (TrainingPlan& plan : some) {
+    plan.lr_min = plan.lr_max = 1e30;
+    plan.steps = 1'000'000'000'000;
+  }
+  for (const auto& run : train_together(some, few_images())) CHECK_FALSE(run.has_value());
+}
+
 TEST_CASE("training together: plans with other batches are refused") {
   const Dataset images = few_images();
   CHECK(train_together({}, images).empty());
@@ -102,6 +111,9 @@ TEST_CASE("keeping: interrupted at different steps, trainings go on together to 
     REQUIRE(together[i].has_value());
     CHECK((text_of(*together[i]) == text_of(train(plans()[i], images))));
   }
+  CHECK(together[0]->steps_before == 8);
+  CHECK(together[1]->steps_before == 3);
+  CHECK(together[2]->steps_before == 0);
   // Other images are another training.
   made = 0;
   train(plans()[0], images, [&] { ++made; }, {folder.path(), 3, true, "others"});

@@ -106,6 +106,23 @@ TEST_CASE("trainer: trainings that take turns do what each does alone") {
   CHECK(steps_of(a.trainer.history()) == std::vector<Index>{0, 2, 3});
 }
 
+TEST_CASE("trainer: after an update that failed there is no next one") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  struct Failed {};
+  optim::Trainer<double> trainer(sgd, problem.loss(), {.on_step = [](Index step, double) {
+                                   if (step == 2) throw Failed();
+                                 }});
+  CHECK_THROWS_AS(trainer.start(-1), OptionError);
+  CHECK_FALSE(trainer.advance().has_value());
+  trainer.start(5);
+  CHECK(trainer.advance().has_value());
+  CHECK_THROWS_AS(trainer.advance(), Failed);
+  CHECK_FALSE(trainer.advance().has_value());
+  trainer.start(1);  // a new run is another matter
+  CHECK(trainer.advance().has_value());
+}
+
 TEST_CASE("trainer: measures before the first step, every so many, and after the last") {
   const auto history_of = [](Index every, Index steps) {
     Halving problem;
