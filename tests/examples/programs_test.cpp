@@ -71,7 +71,8 @@ TEST_CASE("programs: assignment2 leaves history, summary and weights that predic
 
 TEST_CASE("programs: the same seed gives the same history, another seed another one") {
   const tapegrad::test::TemporaryFolder folder;
-  const std::string options = "assignment2 --quiet --half-cycle 3 --measure-per-cycle 1 ";
+  const std::string options =
+      "assignment2 --quiet --synthetic-images 1000 --half-cycle 3 --measure-per-cycle 1 ";
   REQUIRE(run(folder.path(), options + "--out a --seed 7").exit_code == 0);
   REQUIRE(run(folder.path(), options + "--out b --seed 7").exit_code == 0);
   REQUIRE(run(folder.path(), options + "--out c --seed 8").exit_code == 0);
@@ -218,20 +219,22 @@ TEST_CASE("programs: a loss that is not finite ends the run and says where") {
 
 TEST_CASE("programs: --detect-anomaly names the op that goes wrong, and changes no number") {
   const tapegrad::test::TemporaryFolder folder;
-  const std::string broken = "--quiet --seed 1 --detect-anomaly --lr-max 1000 --half-cycle 200";
+  const std::string broken =
+      "--quiet --synthetic-images 1000 --seed 1 --detect-anomaly --lr-max 1000 --half-cycle 50";
   const Result found = run(folder.path(), "assignment2 " + broken);
   CAPTURE(found.output);
   CHECK(found.exit_code == 1);
   CHECK_THAT(found.output, StartsWith("assignment2: step "));
   CHECK_THAT(found.output, Contains("so it is the first to go wrong"));
   CHECK_THAT(found.output, !Contains("run again"));
-  const Result first = run(folder.path(),
-                           "assignment1 --quiet --lr 1e3 --lambda 1e6 --epochs 2 "
-                           "--detect-anomaly");
+  const Result first =
+      run(folder.path(),
+          "assignment1 --quiet --synthetic-images 1000 --lr 1e3 --lambda 1e6 --epochs 2 "
+          "--detect-anomaly");
   CHECK(first.exit_code == 1);
   CHECK_THAT(first.output, StartsWith("assignment1: step "));
 
-  const std::string usual = "assignment2 --quiet --half-cycle 20 --out ";
+  const std::string usual = "assignment2 --quiet --synthetic-images 1000 --half-cycle 20 --out ";
   REQUIRE(run(folder.path(), usual + "off").exit_code == 0);
   REQUIRE(run(folder.path(), usual + "on --detect-anomaly").exit_code == 0);
   CHECK(contents(folder.path() / "on/weights.safetensors") ==
