@@ -14,7 +14,8 @@ using tapegrad::test::Result;
 using tapegrad::test::run;
 using tapegrad::test::TemporaryFolder;
 
-const std::string quiet_run = "assignment2 --quiet --batch-size 500 --measure-per-cycle 1 ";
+const std::string on_few_images = "assignment2 --quiet --synthetic-images 1000 --batch-size 50 ";
+const std::string quiet_run = on_few_images + "--measure-per-cycle 1 ";
 const std::string short_run = quiet_run + "--half-cycle 10 ";
 const std::string longer_run = quiet_run + "--half-cycle 50 ";
 
@@ -94,19 +95,18 @@ TEST_CASE("training programs: the range test names two rates and draws them") {
 
 TEST_CASE("training programs: unusual settings are noted") {
   const TemporaryFolder folder;
-  const Result inside = run(folder.path(), "assignment2 --quiet --batch-size 500 --epochs 3");
+  const Result inside = run(folder.path(), on_few_images + "--epochs 3");
   CHECK(inside.exit_code == 0);
   CHECK_THAT(inside.output, Contains("note: 60 steps (3 epochs) end 6 % into cycle 1"));
   CHECK_THAT(inside.output, Contains("note: a half-cycle of 500 steps is 25 epochs"));
-  const Result usual =
-      run(folder.path(), "assignment2 --quiet --batch-size 500 --half-cycle 40 --cycles 1");
+  const Result usual = run(folder.path(), on_few_images + "--half-cycle 40 --cycles 1");
   CHECK(usual.exit_code == 0);
   CHECK_THAT(usual.output, !Contains("note:"));
 }
 
 TEST_CASE("training programs: dead units are noted after training, and live ones are not") {
   const TemporaryFolder folder;
-  const std::string one_cycle = "assignment2 --quiet --batch-size 500 --half-cycle 40 ";
+  const std::string one_cycle = on_few_images + "--half-cycle 40 ";
   const Result dead =
       run(folder.path(), one_cycle + "--optimizer adam --lr-max 10 --lambda 10 --hidden 20");
   CAPTURE(dead.output);
