@@ -25,7 +25,8 @@ set_target_properties(tapegrad PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_compile_options(tapegrad PRIVATE $<$<CONFIG:Debug>:-O1>)
 set_source_files_properties(tensor/safetensors.cpp PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Debug>:-O0>)
 
-# tensor/loops.cpp, compiled for one instruction set: its namespace and the compiler's flags.
+# tensor/loops.cpp, compiled for one instruction set: its namespace and the compiler's flags. GCC
+# would zero a block's sums, which belong in registers, by an instruction for large memory.
 function(tapegrad_add_loops isa)
   add_library(tapegrad_loops_${isa} OBJECT tensor/loops.cpp)
   target_include_directories(tapegrad_loops_${isa} PRIVATE ${PROJECT_SOURCE_DIR})
@@ -33,7 +34,8 @@ function(tapegrad_add_loops isa)
   target_compile_definitions(tapegrad_loops_${isa} PRIVATE TAPEGRAD_ISA=${isa})
   target_compile_options(tapegrad_loops_${isa} PRIVATE -fno-math-errno -fno-trapping-math
     $<$<CONFIG:Release,RelWithDebInfo>:-O3> $<$<CONFIG:Debug>:-O1>
-    $<$<CXX_COMPILER_ID:Clang>:-fveclib=libmvec> ${ARGN})
+    $<$<CXX_COMPILER_ID:Clang>:-fveclib=libmvec>
+    $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns> ${ARGN})
   set_target_properties(tapegrad_loops_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_sources(tapegrad PRIVATE $<TARGET_OBJECTS:tapegrad_loops_${isa}>)
 endfunction()
