@@ -375,6 +375,7 @@ namespace {
 constexpr ProductLoops product_table = {.row_step = 2 * dot_rows,
                                         .column_step = panel,
                                         .update_limit = update_limit,
+                                        .dot_room = copies_dot_rows ? dot_length : 0,
                                         .dots = dots,
                                         .updates = updates,
                                         .packed_updates = packed_updates,

@@ -169,6 +169,7 @@ struct Product {
   float* out;
   Index out_row;
   bool fresh;
+  float* room = nullptr;  // for n rows of ProductLoops::dot_room numbers, or none
 };
 
 /// Pixels of some images whose every window lies inside, as a border of zeros makes it: the first
@@ -192,6 +193,8 @@ struct ProductLoops {
   Index row_step;      // the least number of rows that a piece of `dots` should have
   Index column_step;   // a piece of `updates` begins at a multiple of so many columns
   Index update_limit;  // m k up to which `updates` were measured to be faster than OpenBLAS
+  Index dot_room;      // numbers of each row of b that `dots` can copy, which pays for many rows of
+                       // a; 0: none
   // rows [first, last) of a b^T: b is stored [n, k], and a_column is 1
   void (*dots)(const Product& p, Index first, Index last);
   // columns [first, last) of op(a) b: b is stored [k, n]

@@ -23,13 +23,17 @@ inline Four halves(Eight v) {
 
 // A block of rows x columns of the result is kept in registers: its sums, the vectors of one
 // operand, and one of the other. 32 registers of 16 numbers, or 16 of 8. Dots are blocks of single
-// elements, updates of whole vectors.
+// elements, updates of whole vectors. dot_length is how much of the rows is worked through at a
+// time: so much of dot_rows + dot_columns rows stays in the first cache, and of fifty rows of b in
+// the second.
 #if defined(__AVX512F__)
 typedef float Lanes __attribute__((vector_size(64)));
 constexpr Index lanes = 16;
 constexpr Index dot_rows = 5, dot_columns = 5;
 constexpr Index update_rows = 5, update_vectors = 5, blocks_per_panel = 1;
 constexpr Index update_limit = 128 * 1024;
+constexpr Index dot_length = 1024;
+constexpr bool copies_dot_rows = false;
 
 inline Lanes all(float x) { return _mm512_set1_ps(x); }
 inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
@@ -43,6 +47,8 @@ constexpr Index lanes = 8;
 constexpr Index dot_rows = 4, dot_columns = 3;
 constexpr Index update_rows = 4, update_vectors = 3, blocks_per_panel = 2;
 constexpr Index update_limit = 64 * 128;
+constexpr Index dot_length = 768;
+constexpr bool copies_dot_rows = true;
 
 inline Lanes all(float x) { return _mm256_set1_ps(x); }
 inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
@@ -71,23 +77,35 @@ inline Four four_sums(const Lanes* v) {
 
 inline Index smaller(Index a, Index b) { return a < b ? a : b; }
 
+// Asks for columns [from, to) of rows [first, last) of a matrix to be in the second cache by the
+// time they are needed.
+inline void fetch(const float* matrix, Index row, Index first, Index last, Index from, Index to) {
+  constexpr Index line = 16, second_cache = 2;
+  for (Index r = first; r < last; ++r) {
+    for (Index c = from; c < to; c += line) {
+      __builtin_prefetch(matrix + r * row + c, 0, second_cache);
+    }
+  }
+}
+
+// The share of `length` that falls to each of `parts`, if there are any.
+inline Index share_of(Index length, Index parts) {
+  return parts > 0 ? (length + parts - 1) / parts : 0;
+}
+
 // ---- out[i, j] from rows of a and rows of b, both in order in memory: nothing is rearranged ----
 
 constexpr Index dot_block = dot_rows * dot_columns;
 constexpr Index dot_sums = (dot_block + 3) / 4 * 4;  // they are added up by fours
 
-// How much of the rows is worked through at a time: so much of dot_rows + dot_columns rows stays
-// in the first cache, and of fifty rows of b in the second.
-constexpr Index dot_length = 1024;
-
 // sums[i, j] += a[i][l] b[j][l], lane by lane. Rows often lie a multiple of 4096 bytes apart, where
-// the processor does not foresee what is read next, so it is told: once for each cache line, which
-// is a vector of 16. For vectors of 8 the hints were measured to cost more than they bring.
+// the processor does not foresee what is read next: either it is told here, once for each cache
+// line, which is a vector of 16, or the rows of b are copied (see dots).
 [[gnu::always_inline]] inline void add_dots(const float* const* a, const float* const* b,
                                             Index length, Lanes* sums) {
   [[maybe_unused]] constexpr Index ahead = 32;
   for (Index l = 0; l + lanes <= length; l += lanes) {
-    if constexpr (lanes == 16) {
+    if constexpr (!copies_dot_rows) {
       for (Index i = 0; i < dot_rows; ++i) __builtin_prefetch(a[i] + l + ahead);
       for (Index j = 0; j < dot_columns; ++j) __builtin_prefetch(b[j] + l + ahead);
     }
@@ -112,13 +130,22 @@ inline void pad_rows(Index count, Index from, Index to, const float** rows,
   }
 }
 
+// Rows of b from some column on, where they lie or copied.
+struct Rows {
+  const float* first;
+  Index row;  // how far they lie apart
+};
+
 // Adds one block's dot products along [start, start + length) of the rows. Beyond the last row the
 // last one is taken again and its sums are dropped, so that every block is computed alike.
-inline void dot_block_at(const Product& p, Index i0, Index j0, Index start, Index length) {
+inline void dot_block_at(const Product& p, Rows rows_of_b, Index i0, Index j0, Index start,
+                         Index length) {
   const float* a[dot_rows];
   const float* b[dot_columns];
   for (Index i = 0; i < dot_rows; ++i) a[i] = p.a + smaller(i0 + i, p.m - 1) * p.a_row + start;
-  for (Index j = 0; j < dot_columns; ++j) b[j] = p.b + smaller(j0 + j, p.n - 1) * p.b_row + start;
+  for (Index j = 0; j < dot_columns; ++j) {
+    b[j] = rows_of_b.first + smaller(j0 + j, p.n - 1) * rows_of_b.row;
+  }
   Lanes sums[dot_sums];
   for (Index s = 0; s < dot_sums; ++s) sums[s] = all(0);
   add_dots(a, b, length, sums);
@@ -149,6 +176,16 @@ inline void dot_block_at(const Product& p, Index i0, Index j0, Index start, Inde
   }
 }
 
+// The rows of b from `start` on: copied, if there is room, to lie close together.
+inline Rows rows_from(const Product& p, Index start, Index length) {
+  if (p.room == nullptr) return {p.b + start, p.b_row};
+  for (Index j = 0; j < p.n; ++j) {
+    memcpy(p.room + j * length, p.b + j * p.b_row + start,
+           static_cast<unsigned long>(length) * sizeof(float));
+  }
+  return {p.room, length};
+}
+
 void dots(const Product& p, Index first, Index last) {
   if (p.fresh) {
     for (Index i = first; i < last; ++i) {
@@ -157,8 +194,17 @@ void dots(const Product& p, Index first, Index last) {
   }
   for (Index start = 0; start < p.k; start += dot_length) {
     const Index length = smaller(dot_length, p.k - start);
+    const Rows b = rows_from(p, start, length);
+    const Index share = share_of(length, share_of(p.n, dot_columns));
     for (Index i = first; i < last; i += dot_rows) {
-      for (Index j = 0; j < p.n; j += dot_columns) dot_block_at(p, i, j, start, length);
+      Index fetched = start;  // of the next rows of a, meanwhile
+      for (Index j = 0; j < p.n; j += dot_columns, fetched += share) {
+        if constexpr (copies_dot_rows) {
+          fetch(p.a, p.a_row, i + dot_rows, smaller(i + 2 * dot_rows, last), fetched,
+                smaller(fetched + share, start + length));
+        }
+        dot_block_at(p, b, i, j, start, length);
+      }
     }
   }
 }
@@ -225,7 +271,11 @@ void updates(const Product& p, Index first, Index last) {
     for (Index start = 0; start < p.k; start += update_length) {
       const Index length = smaller(update_length, p.k - start);
       pack_panel(p, start, length, j0, packed);
-      for (Index i = 0; i < p.m; i += update_rows) {
+      const Index share = share_of(length, share_of(p.m, update_rows));
+      Index fetched = start;  // of the next panel, meanwhile
+      for (Index i = 0; i < p.m; i += update_rows, fetched += share) {
+        fetch(p.b, p.b_row, fetched, smaller(fetched + share, start + length), j0 + panel,
+              smaller(j0 + 2 * panel, last));
         for (Index j = j0; j < smaller(j0 + panel, p.n); j += block_width) {
           update_block_at(p, i, j, packed + (j - j0), start, length, p.fresh && start == 0);
         }

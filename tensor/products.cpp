@@ -3,8 +3,21 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <vector>
 
 namespace tapegrad::kernels {
+namespace {
+
+// A thread's room for copied rows, null for none. It stays, so that only the first product
+// allocates.
+float* room_for(Index numbers) {
+  if (numbers == 0) return nullptr;
+  thread_local std::vector<float> room;
+  if (std::ssize(room) < numbers) room.resize(static_cast<std::size_t>(numbers));
+  return room.data();
+}
+
+}  // namespace
 
 // OpenBLAS copies both operands into an order of its own, which pays when each number is used often
 // enough. Ours do without, or copy one once, and win where one side is short: within these bounds
@@ -33,6 +46,10 @@ bool compute_own_product(Op op_a, Op op_b, View<const float> a, View<const float
   const Index k = a.shape()[a_transposed ? 0 : 1];
   const Way way = choose_way(own, op_a, op_b, m, n, k);
   if (way == Way::blas) return false;
+  const bool dots = way == Way::dots;
+  // One thread takes everything at once: it reads the other operand's cached part less often, and
+  // a copy of that part, which each piece would make for itself, pays.
+  const bool whole = threads() == 1;
   const Product p{.m = m,
                   .n = n,
                   .k = k,
@@ -43,12 +60,11 @@ bool compute_own_product(Op op_a, Op op_b, View<const float> a, View<const float
                   .b_row = b.shape()[1],
                   .out = out.to.data(),
                   .out_row = n,
-                  .fresh = out.fresh};
-  const bool dots = way == Way::dots;
+                  .fresh = out.fresh,
+                  .room = dots && whole ? room_for(n * own->dot_room) : nullptr};
   const Index length = dots ? m : n;
   const Index step = dots ? own->row_step : own->column_step;
-  // One thread takes everything at once, and reads the other operand's cached part less often.
-  for_each_piece(length, threads() == 1 ? length : step, [&](Index first, Index last) {
+  for_each_piece(length, whole ? length : step, [&](Index first, Index last) {
     dots ? own->dots(p, first, last) : own->updates(p, first, last);
   });
   return true;

@@ -241,6 +241,20 @@ void check_evaluation() {
   expect(found == 0 && sum > 0, "evaluation without gradients", found);
 }
 
+/// Sizes at which products are our own.
+void check_large_products() {
+  Rng rng(3);
+  nn::Linear<float> linear(3072, 50, rng);
+  const Tensor<float> x = rng.normal<float>({100, 3072}, 1.0);
+  const auto step = [&] {
+    Tape<float> tape;
+    tape.backward(sum(linear(tape.constant(x))));
+  };
+  step();
+  const long found = count_in([&] { step(); });
+  expect(found == 0, "a large layer from its second step on", found);
+}
+
 /// A step that allocates on purpose is noticed, so the zeros above mean something.
 void check_that_allocations_are_counted() {
   Setting<float> setting;
@@ -295,6 +309,7 @@ int main() {
   check_convolutional_net();
   check_functions_and_moves();
   check_evaluation();
+  check_large_products();
   check_that_allocations_are_counted();
   return failures == 0 ? 0 : 1;
 }

@@ -196,6 +196,27 @@ TEST_CASE("products: our own are right across panels and pieces") {
   }
 }
 
+TEST_CASE("products: dots of copied rows have the same bits") {
+  const Kind& kind = kinds[0];
+  const Index m = 23;
+  const Index n = 50;
+  for (const Index k : {1, 17, 767, 768, 769, 2050}) {
+    const Operands operands(kind, m, n, k);
+    for (const ProductTable& table : every_product_table()) {
+      if (table.loops->dot_room == 0) continue;
+      CAPTURE(table.name, k);
+      std::vector<float> in_place(static_cast<std::size_t>(m * n), nan_value), copied = in_place;
+      compute(*table.loops, kind, operands.product(m, n, in_place.data(), true));
+      std::vector<float> room(static_cast<std::size_t>(n * table.loops->dot_room), nan_value);
+      Product p = operands.product(m, n, copied.data(), true);
+      p.room = room.data();
+      compute(*table.loops, kind, p);
+      CHECK(copied == in_place);
+      CHECK_FALSE(std::isnan(room[0]));  // it was made use of
+    }
+  }
+}
+
 TEST_CASE("products: the comparison notices what a kernel might drop") {
   for (const Kind& kind : kinds) {
     const Index m = 11;
