@@ -63,8 +63,8 @@ Move draw_move(const Augment& augment, Rng rng, std::uint64_t i) {
 }
 
 Index augmented_side(const Augment& augment, Index features) {
-  const auto side =
-      static_cast<Index>(std::lround(std::sqrt(static_cast<double>(features / channels))));
+  const Index pixels = features / channels;
+  const auto side = static_cast<Index>(std::lround(std::sqrt(static_cast<double>(pixels))));
   if (channels * side * side != features) {
     throw DataError(fmt::format(
         "augment: images of {} bytes are not 3 square channels, so they cannot be moved",

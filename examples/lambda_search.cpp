@@ -151,7 +151,7 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
   std::atomic<Index> went_on = 0;
   optim::SharedProgress progress((trainings - known) * steps,
                                  !options.quiet && options.halving == 1);
-  const auto rows = optim::search(
+  auto rows = optim::search(
       settings,
       [&](std::span<const optim::Trial> trials) {
         std::vector<TrainingPlan> plans;

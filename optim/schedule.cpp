@@ -116,7 +116,8 @@ double StepDecay::operator()(Index step) const {
   require_at_least(0, "StepDecay: step", step);
   require_size("StepDecay: lr", lr);
   require_size("StepDecay: factor", factor);
-  return lr * std::pow(factor, static_cast<double>(step / every));
+  const Index decays = step / every;
+  return lr * std::pow(factor, static_cast<double>(decays));
 }
 
 double CyclicLr::operator()(Index step) const {

@@ -9,6 +9,13 @@
 namespace tapegrad::kernels {
 namespace {
 
+// A thread's room for columns, kept for the next call.
+template <Scalar T>
+std::vector<T>& kept_columns() {
+  thread_local std::vector<T> columns;
+  return columns;
+}
+
 // One image's convolution as a matrix product: y [F, P] = w [F, K] columns [K, P], where column p
 // holds the K pixels under the kernel at place p. Columns are made anew in the backward pass:
 // copying pixels of one image that stays in the cache is cheaper than keeping the whole batch's
@@ -79,11 +86,8 @@ class ColumnProducts {
 
   Windows windows_;
   Index images_, filters_;
-  static thread_local std::vector<T> columns_;  // of one image; kept for the next call
+  std::vector<T>& columns_ = kept_columns<T>();  // of one image
 };
-
-template <Scalar T>
-thread_local std::vector<T> ColumnProducts<T>::columns_;
 
 // Our own loops, which need something to add up; null: columns.
 const ProductLoops* loops_for(const Convolution& conv) {

@@ -31,7 +31,7 @@ typedef float Lanes __attribute__((vector_size(64)));
 constexpr Index lanes = 16;
 constexpr Index dot_rows = 5, dot_columns = 5;
 constexpr Index update_rows = 5, update_vectors = 5, blocks_per_panel = 1;
-constexpr Index update_limit = 128 * 1024;
+constexpr Index update_limit = Index{128} * 1024;
 constexpr Index dot_length = 1024;
 constexpr bool copies_dot_rows = false;
 
@@ -46,7 +46,7 @@ typedef Eight Lanes;
 constexpr Index lanes = 8;
 constexpr Index dot_rows = 4, dot_columns = 3;
 constexpr Index update_rows = 4, update_vectors = 3, blocks_per_panel = 2;
-constexpr Index update_limit = 64 * 128;
+constexpr Index update_limit = Index{64} * 128;
 constexpr Index dot_length = 768;
 constexpr bool copies_dot_rows = true;
 

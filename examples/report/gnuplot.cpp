@@ -143,7 +143,7 @@ std::string_view colour(std::size_t index) {
 }
 
 std::string Script::data(const std::vector<std::vector<double>>& rows) {
-  const std::string name = fmt::format("$data{}", ++blocks_);
+  std::string name = fmt::format("$data{}", ++blocks_);
   data_ += name + " << EOD\n";
   for (const auto& row : rows) {
     for (std::size_t i = 0; i < row.size(); ++i) {

@@ -16,6 +16,7 @@ namespace {
 // All lengths in the images' pixels, each `zoom` units wide.
 constexpr int zoom = 3;
 constexpr int side = 32;
+constexpr Index image_bytes = Index{3} * side * side;
 constexpr int cell = 41;
 constexpr int margin = 3;
 constexpr int title_height = 12;
@@ -23,14 +24,14 @@ constexpr int line_height = 5;
 
 struct Canvas {
   Canvas(int across, int down)
-      : width(across), height(down), rgb(static_cast<std::size_t>(3 * across * down), 255) {}
+      : width(across), height(down), rgb(static_cast<std::size_t>(Index{3} * across * down), 255) {}
 
   void put(const Tile& tile, int left, int top) {
     for (int y = 0; y < side; ++y) {
       for (int x = 0; x < side; ++x) {
         for (int channel = 0; channel < 3; ++channel) {
-          rgb[static_cast<std::size_t>(3 * ((top + y) * width + left + x) + channel)] =
-              tile.bytes[static_cast<std::size_t>((channel * side + y) * side + x)];
+          rgb[static_cast<std::size_t>(((Index{top} + y) * width + left + x) * 3 + channel)] =
+              tile.bytes[static_cast<std::size_t>((Index{channel} * side + y) * side + x)];
         }
       }
     }
@@ -63,7 +64,7 @@ void require_tiles(const Picture& to, std::span<const Tile> tiles, int columns) 
   }
   if (tiles.empty()) throw DataError(fmt::format("image_grid: '{}' has no image", to.title));
   for (const Tile& tile : tiles) {
-    if (tile.bytes.size() == 3 * side * side) continue;
+    if (std::ssize(tile.bytes) == image_bytes) continue;
     throw DataError(fmt::format("image_grid: an image of {} bytes: it must have 3 x 32 x 32 = 3072",
                                 tile.bytes.size()));
   }
@@ -118,15 +119,14 @@ Picture image_grid(Picture to, std::span<const Tile> tiles, int columns) {
 
 Picture weight_templates(Picture to, View<const float> weights,
                          std::span<const std::string_view> classes, int columns) {
-  constexpr Index features = 3 * side * side;
-  const Shape expected{std::ssize(classes), features};
+  const Shape expected{std::ssize(classes), image_bytes};
   if (weights.shape() != expected) {
     throw ShapeError(fmt::format("weight_templates: weights are {} but must be {}: a row per class",
                                  to_string(weights.shape()), to_string(expected)));
   }
   std::vector<Tile> tiles;
   for (std::size_t i = 0; i < classes.size(); ++i) {
-    const auto row = weights.span().subspan(i * features, features);
+    const auto row = weights.span().subspan(i * image_bytes, image_bytes);
     tiles.push_back({scaled_to_bytes(row), {std::string(classes[i])}});
   }
   return image_grid(std::move(to), tiles, columns);
