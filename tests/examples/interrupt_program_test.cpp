@@ -315,10 +315,10 @@ TEST_CASE("interrupt: how often to save without a folder to save in is refused")
     }
   }
   // With the folder they are accepted, the default too.
-  const std::string training = "assignment2 --quiet --half-cycle 5 " + images;
+  const std::string short_training = "assignment2 --quiet --half-cycle 5 " + images;
   for (const std::string every : {"", "--every 1000", "--every 0"}) {
-    const Result result =
-        run(folder.path(), fmt::format("{} --checkpoint 'kept{}' {}", training, every, every));
+    const Result result = run(
+        folder.path(), fmt::format("{} --checkpoint 'kept{}' {}", short_training, every, every));
     CAPTURE(every, result.output);
     CHECK(result.exit_code == 0);
   }
