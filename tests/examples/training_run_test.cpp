@@ -124,7 +124,7 @@ TEST_CASE("keeping: every plan of the reports has a folder of its own") {
   const Keeping keeping{"kept"};
   std::map<TrainingPlan, std::filesystem::path> folders;
   for (const Experiment& e : all_experiments()) {
-    for (const std::uint64_t seed : {1, 2}) {
+    for (const std::uint64_t seed : {1U, 2U}) {
       for (const TrainingPlan& plan : {correct_plan(e, seed), explained_plan(e, seed)}) {
         folders[plan] = keeping.of(plan);
       }
@@ -162,6 +162,6 @@ TEST_CASE("keeping: plans that differ anywhere are described differently") {
   CHECK(changed(&P::measure_train, true));
   CHECK(changed(&P::train_at_end, true));
   CHECK(changed(&P::test_at_end, false));
-  CHECK(changed(&P::seed, 7));
-  CHECK_FALSE(changed(&P::seed, 1));
+  CHECK(changed(&P::seed, 7U));
+  CHECK_FALSE(changed(&P::seed, 1U));
 }

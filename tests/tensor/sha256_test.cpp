@@ -26,7 +26,7 @@ TEST_CASE("sha256: the standard's examples") {
 
 TEST_CASE("sha256: a file's is that of its bytes, whatever its size") {
   const test::TemporaryFolder folder;
-  for (const std::size_t size : {0, 1, 262'144, 262'145}) {
+  for (const std::size_t size : {0U, 1U, 262'144U, 262'145U}) {
     const std::string text(size, 'x');
     write_file(folder.path() / "a", text);
     CHECK(to_hex(sha256_of_file(folder.path() / "a")) == hex_of(text));
