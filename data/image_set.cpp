@@ -1,35 +1,12 @@
 #include "data/image_set.h"
 
 #include <fmt/format.h>
-#include <sys/mman.h>
 
 #include <algorithm>
-#include <cstddef>
-#include <new>
 
 #include "tensor/error.h"
 
 namespace tapegrad::data {
-namespace {
-
-constexpr std::size_t large_page = std::size_t{1} << 21;
-
-std::align_val_t alignment(std::size_t size) {
-  return std::align_val_t{size < large_page ? alignof(std::max_align_t) : large_page};
-}
-
-}  // namespace
-
-void* allocate_bytes(std::size_t size) {
-  void* bytes = ::operator new(size, alignment(size));
-#ifdef MADV_HUGEPAGE
-  if (size >= large_page) ::madvise(bytes, size / large_page * large_page, MADV_HUGEPAGE);
-#endif
-  return bytes;
-}
-
-void free_bytes(void* bytes, std::size_t size) { ::operator delete(bytes, alignment(size)); }
-
 namespace {
 
 std::size_t byte_count(Index n, Index features) {

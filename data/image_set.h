@@ -2,51 +2,17 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <utility>
 #include <vector>
 
+#include "data/pixels.h"
 #include "tensor/scalar.h"
 
 namespace tapegrad::data {
 
-/// Memory for many bytes, in large pages where the system has them: taking 150 MB a page of 4 KiB
-/// at a time costs as much as filling them.
-void* allocate_bytes(std::size_t size);
-void free_bytes(void* bytes, std::size_t size);
-
-/// std::allocator that leaves new numbers uninitialised: 150 MB of pixels are about to be
-/// overwritten by a file's contents anyway.
-template <class T>
-struct UninitializedAllocator : std::allocator<T> {
-  template <class U>
-  struct rebind {  // NOLINT: the name that allocators have
-    using other = UninitializedAllocator<U>;
-  };
-
-  UninitializedAllocator() = default;
-  template <class U>
-  UninitializedAllocator(const UninitializedAllocator<U>&) {}  // NOLINT: allocators convert
-
-  T* allocate(std::size_t n) { return static_cast<T*>(allocate_bytes(n * sizeof(T))); }
-  void deallocate(T* p, std::size_t n) { free_bytes(p, n * sizeof(T)); }
-
-  template <class U>
-  void construct(U* p) {
-    ::new (static_cast<void*>(p)) U;
-  }
-  template <class U, class... Args>
-  void construct(U* p, Args&&... args) {
-    ::new (static_cast<void*>(p)) U(std::forward<Args>(args)...);
-  }
-};
-
 /// n images of `features` bytes each, one after the other, and their n labels. A regular value:
 /// copying copies the bytes.
 struct ImageSet {
-  using Bytes = std::vector<std::uint8_t, UninitializedAllocator<std::uint8_t>>;
-
   /// No images.
   ImageSet() = default;
 
@@ -74,7 +40,7 @@ struct ImageSet {
 
   friend bool operator==(const ImageSet&, const ImageSet&) = default;
 
-  Bytes pixels;  // [n, features]; CIFAR-10: [n, 3 channels, 32 rows, 32 columns]
+  Pixels pixels;  // [n, features]; CIFAR-10: [n, 3 channels, 32 rows, 32 columns]
   std::vector<std::int32_t> labels;  // [n]; CIFAR-10: 0 to 9
   Index features = 3072;
 };

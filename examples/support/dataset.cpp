@@ -61,7 +61,7 @@ struct Split {
 // place: the pixels of a whole training set are not copied.
 Split cut(data::ImageSet images, Index begin, Index n) {
   data::ImageSet validation = images.slice(begin, begin + n);
-  images.pixels.resize(static_cast<std::size_t>(begin * images.features));
+  images.pixels.truncate(static_cast<std::size_t>(begin * images.features));
   images.labels.resize(static_cast<std::size_t>(begin));
   return {std::move(images), std::move(validation)};
 }
