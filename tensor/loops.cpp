@@ -4,10 +4,11 @@
 #include "tensor/loops.h"
 
 #include "tensor/loops_axis.h"
+#include "tensor/loops_dot_products.h"
 #include "tensor/loops_functions.h"
 #include "tensor/loops_losses.h"
 #include "tensor/loops_normalization.h"
-#include "tensor/loops_products.h"
+#include "tensor/loops_outer_products.h"
 #include "tensor/loops_updates.h"
 #include "tensor/loops_windows.h"
 
@@ -374,8 +375,9 @@ const TrainingLoops<double>& training_loops<double>() {
 namespace {
 constexpr ProductLoops product_table = {.row_step = 2 * dot_rows,
                                         .column_step = panel,
-                                        .update_limit = update_limit,
+                                        .large_updates = large_updates,
                                         .dot_room = copies_dot_rows ? dot_length : 0,
+                                        .update_room = rows_together * longest_part,
                                         .dots = dots,
                                         .updates = updates,
                                         .packed_updates = packed_updates,

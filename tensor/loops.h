@@ -169,7 +169,8 @@ struct Product {
   float* out;
   Index out_row;
   bool fresh;
-  float* room = nullptr;  // for n rows of ProductLoops::dot_room numbers, or none
+  bool b_transposed = false;  // for `updates`
+  float* room = nullptr;      // as ProductLoops asks for
 };
 
 /// Pixels of some images whose every window lies inside, as a border of zeros makes it: the first
@@ -192,12 +193,13 @@ struct WindowRun {
 struct ProductLoops {
   Index row_step;      // the least number of rows that a piece of `dots` should have
   Index column_step;   // a piece of `updates` begins at a multiple of so many columns
-  Index update_limit;  // m k up to which `updates` were measured to be faster than OpenBLAS
-  Index dot_room;      // numbers of each row of b that `dots` can copy, which pays for many rows of
-                       // a; 0: none
+  bool large_updates;  // whether `updates` were measured to keep up with OpenBLAS at any size
+  Index dot_room;      // numbers of each row of b that `dots` can copy into a product's room, which
+                       // pays for many rows of a; 0: none
+  Index update_room;   // numbers that `updates` need room for
   // rows [first, last) of a b^T: b is stored [n, k], and a_column is 1
   void (*dots)(const Product& p, Index first, Index last);
-  // columns [first, last) of op(a) b: b is stored [k, n]
+  // columns [first, last) of op(a) op(b): b is stored [k, n] or, transposed, [n, k]
   void (*updates)(const Product& p, Index first, Index last);
   // all of op(a) b for n <= column_step: b is stored [k, column_step]
   void (*packed_updates)(const Product& p);

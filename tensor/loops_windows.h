@@ -1,8 +1,8 @@
 // Private to tensor/loops.cpp: what lies under the windows of a convolution, in the order in which
-// a matrix product reads it. After loops_products.h, whose vectors it uses.
+// a matrix product reads it. It uses the vectors of loops_vectors.h.
 #pragma once
 
-#include "tensor/loops_products.h"
+#include "tensor/loops_vectors.h"
 
 #if defined(__FMA__)
 namespace tapegrad::kernels::TAPEGRAD_ISA {

@@ -21,19 +21,23 @@ namespace {
 constexpr float nan_value = std::numeric_limits<float>::quiet_NaN();
 constexpr float infinity = std::numeric_limits<float>::infinity();
 
-// The three kinds of products that are computed in our own ways.
+// The kinds of products that are computed in our own ways.
 struct Kind {
   const char* name;
-  bool dots, a_transposed;
+  bool dots, a_transposed, b_transposed;
 };
-constexpr Kind kinds[] = {{"a b^T", true, false}, {"a b", false, false}, {"a^T b", false, true}};
+constexpr Kind kinds[] = {{"a b^T by dots", true, false, true},
+                          {"a b", false, false, false},
+                          {"a^T b", false, true, false},
+                          {"a b^T", false, false, true},
+                          {"a^T b^T", false, true, true}};
 
 // Operands of which products of any size up to m, n are parts, and the whole product.
 struct Operands {
   Operands(const Kind& of, Index m_max, Index n_max, Index length)
       : kind(of), m(m_max), n(n_max), k(length) {
     a = random<float>(kind.a_transposed ? Shape{k, m} : Shape{m, k}, -1, 1, 31);
-    b = random<float>(kind.dots ? Shape{n, k} : Shape{k, n}, -1, 1, 32);
+    b = random<float>(kind.b_transposed ? Shape{n, k} : Shape{k, n}, -1, 1, 32);
   }
 
   Product product(Index rows, Index columns, float* out, bool fresh) const {
@@ -44,14 +48,15 @@ struct Operands {
             .a_row = kind.a_transposed ? 1 : k,
             .a_column = kind.a_transposed ? m : 1,
             .b = b.data(),
-            .b_row = kind.dots ? k : n,
+            .b_row = kind.b_transposed ? k : n,
             .out = out,
             .out_row = columns,
-            .fresh = fresh};
+            .fresh = fresh,
+            .b_transposed = kind.b_transposed};
   }
 
   Index a_at(Index i, Index l) const { return kind.a_transposed ? l * m + i : i * k + l; }
-  Index b_at(Index l, Index j) const { return kind.dots ? j * k + l : l * n + j; }
+  Index b_at(Index l, Index j) const { return kind.b_transposed ? j * k + l : l * n + j; }
 
   // Each element's exact sum, and the sum of its terms' sizes, which bounds its rounding.
   void sum_up() {
@@ -76,8 +81,15 @@ struct Operands {
   std::vector<long double> sums, sizes;
 };
 
+// Columns [first, last) of the product by updates.
+void update(const ProductLoops& loops, Product p, Index first, Index last) {
+  std::vector<float> room(static_cast<std::size_t>(loops.update_room), nan_value);
+  p.room = room.data();
+  loops.updates(p, first, last);
+}
+
 void compute(const ProductLoops& loops, const Kind& kind, const Product& p) {
-  kind.dots ? loops.dots(p, 0, p.m) : loops.updates(p, 0, p.n);
+  kind.dots ? loops.dots(p, 0, p.m) : update(loops, p, 0, p.n);
 }
 
 // The largest error of a rows x columns product beside its terms' sizes; NaN when any element is.
@@ -111,11 +123,12 @@ struct Case {
   Index m, n, k;
 };
 
-// Each way once, and OpenBLAS's pieces both of rows and of columns.
+// Each way once, and the pieces of our own and of OpenBLAS both of rows and of columns.
 constexpr Case cases[] = {
-    {Op::none, Op::transpose, 100, 50, 1030}, {Op::transpose, Op::none, 50, 1100, 100},
-    {Op::none, Op::none, 33, 1024, 70},       {Op::none, Op::transpose, 64, 1100, 1100},
-    {Op::none, Op::none, 2100, 64, 600},      {Op::transpose, Op::transpose, 30, 40, 50}};
+    {Op::none, Op::transpose, 100, 50, 1030},    {Op::transpose, Op::none, 50, 1100, 100},
+    {Op::none, Op::none, 33, 1024, 70},          {Op::none, Op::transpose, 64, 1100, 1100},
+    {Op::none, Op::none, 2100, 64, 600},         {Op::transpose, Op::transpose, 30, 40, 50},
+    {Op::transpose, Op::transpose, 800, 300, 90}};
 
 Tensor<float> multiply(const Case& c, const Tensor<float>& a, const Tensor<float>& b) {
   Tensor<float> out({c.m, c.n}, 0.5F);
@@ -188,9 +201,32 @@ TEST_CASE("products: our own are right across panels and pieces") {
         const Index step = kind.dots ? table.loops->row_step : table.loops->column_step;
         for (Index first = 0; first < length; first += step) {
           const Index last = std::min(first + step, length);
-          kind.dots ? table.loops->dots(p, first, last) : table.loops->updates(p, first, last);
+          kind.dots ? table.loops->dots(p, first, last) : update(*table.loops, p, first, last);
         }
         CHECK(pieces == whole);
+      }
+    }
+  }
+}
+
+TEST_CASE("products: more rows than are copied at a time, whole and cut") {
+  const Index m = 530;
+  const Index n = 61;
+  for (const Kind& kind : kinds) {
+    if (kind.dots) continue;
+    for (const Index k : {100, 300}) {
+      Operands operands(kind, m, n, k);
+      operands.sum_up();
+      for (const ProductTable& table : every_product_table()) {
+        CAPTURE(table.name, kind.name, k);
+        std::vector<float> whole(static_cast<std::size_t>(m * n), nan_value);
+        compute(*table.loops, kind, operands.product(m, n, whole.data(), true));
+        CHECK(error(operands, m, n, whole, 0) <= tolerance(k));
+        std::vector<float> below(static_cast<std::size_t>((m - 7) * n), nan_value);
+        Product p = operands.product(m - 7, n, below.data(), true);
+        p.a += 7 * p.a_row;
+        compute(*table.loops, kind, p);
+        CHECK(std::equal(below.begin(), below.end(), whole.begin() + 7 * n));
       }
     }
   }
@@ -281,9 +317,10 @@ TEST_CASE("products: the way depends on the shape") {
     CHECK(way(Op::transpose, Op::none, 50, 3072, 100) == Way::updates);
     CHECK(way(Op::none, Op::none, 32, 1024, 75) == Way::updates);
     CHECK(way(Op::none, Op::transpose, 100, 10, 50) == Way::blas);
-    CHECK(way(Op::none, Op::transpose, 256, 1024, 1024) == Way::blas);
-    CHECK(way(Op::transpose, Op::none, 1024, 3072, 256) == Way::blas);
     CHECK(way(Op::transpose, Op::transpose, 100, 50, 3072) == Way::blas);
+    const Way large = table.loops->large_updates ? Way::updates : Way::blas;
+    CHECK(way(Op::none, Op::transpose, 256, 1024, 1024) == large);
+    CHECK(way(Op::transpose, Op::none, 1024, 3072, 256) == large);
   }
 }
 

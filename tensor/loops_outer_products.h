@@ -1,0 +1,230 @@
+// Private to tensor/loops.cpp: matrix products as updates by one outer product after the other, of
+// a column of a and a row of b. Internal to the instruction set's namespace, as loops_vectors.h is.
+#pragma once
+
+#include "tensor/loops_vectors.h"
+
+#if defined(__FMA__)
+
+namespace tapegrad::kernels::TAPEGRAD_ISA {
+namespace {
+
+// A block of update_rows x update_vectors is kept in registers: its sums, the vectors of b's row,
+// and a number of a's column in all lanes.
+#if defined(__AVX512F__)
+constexpr Index update_rows = 5, update_vectors = 5, blocks_per_panel = 1;
+constexpr bool large_updates = false;
+#else
+constexpr Index update_rows = 4, update_vectors = 3, blocks_per_panel = 2;
+constexpr bool large_updates = true;
+#endif
+
+// Columns of b are copied to where they lie close together, a panel at a time: it fills most of the
+// first cache and serves many rows of the result. So are as many rows of a as stay in the second
+// cache, which serve all panels. Both for a part of k at a time.
+constexpr Index block_width = update_vectors * lanes;
+constexpr Index panel = blocks_per_panel * block_width;
+constexpr Index update_length = 128;
+constexpr Index panel_numbers = panel * update_length;
+constexpr Index rows_together = 256 / update_rows * update_rows;
+constexpr Index longest_part = panel_numbers / block_width;
+
+// packed[l, c] = b[l, j0 + c]. What is beyond the last column is dropped later.
+[[gnu::always_inline]] inline void pack_columns(const Product& p, Index start, Index length,
+                                                Index j0, Index width, float* packed) {
+  const Index columns = smaller(width, p.n - j0);
+  const Index b_row = p.b_row;
+  const float* from = p.b + start * b_row + j0;
+  for (Index l = 0; l < length; ++l, from += b_row, packed += width) {
+    if (columns == width) {
+      for (Index c = 0; c < width; c += lanes) store(load(from + c), packed + c);
+    } else {
+      for (Index c = 0; c < width; ++c) packed[c] = c < columns ? from[c] : 0;
+    }
+  }
+}
+
+inline Four load_four(const float* from) {
+  Four v;
+  memcpy(&v, from, sizeof v);
+  return v;
+}
+
+// to[l, c] = rows[c][l] for four rows and four l.
+inline void turn_four(const float* const* rows, float* to, Index width) {
+  const Four a = load_four(rows[0]), b = load_four(rows[1]);
+  const Four c = load_four(rows[2]), d = load_four(rows[3]);
+  const Four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
+  const Four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
+  const Four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
+  const Four cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
+  const Four turned[] = {__builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5),
+                         __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7),
+                         __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5),
+                         __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7)};
+  for (Index l = 0; l < 4; ++l) memcpy(to + l * width, turned + l, sizeof(Four));
+}
+
+// The same of b^T, where columns are stored as rows. Beyond the last one that is taken again.
+[[gnu::always_inline]] inline void turn_columns(const Product& p, Index start, Index length,
+                                                Index j0, Index width, float* packed) {
+  const Index whole = length / 4 * 4;
+  for (Index c = 0; c < width; c += 4) {
+    const float* rows[4];
+    for (Index r = 0; r < 4; ++r) rows[r] = p.b + smaller(j0 + c + r, p.n - 1) * p.b_row + start;
+    for (Index l = 0; l < whole; l += 4) {
+      turn_four(rows, packed + l * width + c, width);
+      for (Index r = 0; r < 4; ++r) rows[r] += 4;
+    }
+    for (Index l = whole; l < length; ++l) {
+      for (Index r = 0; r < 4; ++r) packed[l * width + c + r] = rows[r][l - whole];
+    }
+  }
+}
+
+// packed[l, r] = rows[r][l * column]
+[[gnu::always_inline]] inline void interleave(const float* const* rows, Index column, Index length,
+                                              float* packed) {
+  for (Index l = 0; l < length; ++l, packed += update_rows) {
+    for (Index r = 0; r < update_rows; ++r) packed[r] = rows[r][l * column];
+  }
+}
+
+// Rows of a for a part of k, update_rows at a time: packed[l, r] = a[i + r, start + l]. Beyond the
+// last row that is taken again.
+inline void pack_rows(const Product& p, Index i0, Index rows, Index start, Index length,
+                      float* packed) {
+  for (Index i = i0; i < i0 + rows; i += update_rows, packed += update_rows * length) {
+    const float* from[update_rows];
+    for (Index r = 0; r < update_rows; ++r) {
+      from[r] = p.a + smaller(i + r, p.m - 1) * p.a_row + start * p.a_column;
+    }
+    p.a_column == 1 ? interleave(from, 1, length, packed)
+                    : interleave(from, p.a_column, length, packed);
+  }
+}
+
+// out = a whole block, or += when not fresh: a[i][l * a_column] times b[l * b_row] and what
+// follows.
+[[gnu::always_inline]] inline void update_block(const float* const* a, Index a_column,
+                                                const float* b, Index b_row, Index length,
+                                                float* out, Index out_row, bool fresh) {
+  Lanes sums[update_rows][update_vectors];
+  for (Index i = 0; i < update_rows; ++i) {
+    for (Index v = 0; v < update_vectors; ++v) sums[i][v] = all(0);
+  }
+  for (Index l = 0; l < length; ++l) {
+    Lanes row[update_vectors];
+    for (Index v = 0; v < update_vectors; ++v) row[v] = load(b + l * b_row + v * lanes);
+    for (Index i = 0; i < update_rows; ++i) {
+      const Lanes factor = all(a[i][l * a_column]);
+      for (Index v = 0; v < update_vectors; ++v) sums[i][v] = fused(factor, row[v], sums[i][v]);
+    }
+  }
+  for (Index i = 0; i < update_rows; ++i) {
+    for (Index v = 0; v < update_vectors; ++v) {
+      float* to = out + i * out_row + v * lanes;
+      store(fresh ? sums[i][v] : load(to) + sums[i][v], to);
+    }
+  }
+}
+
+// The block at (i0, j0) of the result, of which the rows and columns that are there are written.
+[[gnu::always_inline]] inline void update_block_at(const Product& p, Index i0, Index j0,
+                                                   const float* const* a, Index a_column,
+                                                   const float* b, Index b_row, Index length,
+                                                   bool fresh) {
+  float* out = p.out + i0 * p.out_row + j0;
+  const Index rows = smaller(update_rows, p.m - i0);
+  const Index columns = smaller(block_width, p.n - j0);
+  if (rows == update_rows && columns == block_width) {
+    update_block(a, a_column, b, b_row, length, out, p.out_row, fresh);
+    return;
+  }
+  float block[update_rows * block_width];
+  update_block(a, a_column, b, b_row, length, block, block_width, true);
+  for (Index i = 0; i < rows; ++i) {
+    for (Index c = 0; c < columns; ++c) {
+      float& to = out[i * p.out_row + c];
+      to = fresh ? block[i * block_width + c] : to + block[i * block_width + c];
+    }
+  }
+}
+
+// Asks for a share of the next panel: rows [first, last) of that part of b.
+inline void fetch_panel(const Product& p, Index first, Index last, Index j0, Index width,
+                        Index end) {
+  if (p.b_transposed) {
+    fetch(p.b, p.b_row, j0, smaller(j0 + width, end), first, last);
+  } else {
+    fetch(p.b, p.b_row, first, last, j0, smaller(j0 + width, end));
+  }
+}
+
+// Columns [first, last) of some rows of the result, which lie packed in the room, for a part of k.
+[[gnu::always_inline]] inline void update_rows_at(const Product& p, Index i0, Index rows,
+                                                  Index start, Index length, Index width,
+                                                  Index first, Index last) {
+  alignas(64) float packed[panel_numbers];
+  const bool fresh = p.fresh && start == 0;
+  const Index share = share_of(length, share_of(rows, update_rows));
+  for (Index j0 = first; j0 < last; j0 += width) {
+    if (p.b_transposed) {
+      turn_columns(p, start, length, j0, width, packed);
+    } else {
+      pack_columns(p, start, length, j0, width, packed);
+    }
+    Index fetched = start;  // of the next panel, meanwhile
+    for (Index i = 0; i < rows; i += update_rows, fetched += share) {
+      fetch_panel(p, fetched, smaller(fetched + share, start + length), j0 + width, width, last);
+      const float* a[update_rows];
+      for (Index r = 0; r < update_rows; ++r) a[r] = p.room + i * length + r;
+      for (Index j = j0; j < smaller(j0 + width, p.n); j += block_width) {
+        update_block_at(p, i0 + i, j, a, update_rows, packed + (j - j0), width, length, fresh);
+      }
+    }
+  }
+}
+
+[[gnu::always_inline]] inline void update_in_parts(const Product& p, Index width, Index part,
+                                                   Index first, Index last) {
+  for (Index start = 0; start < p.k; start += part) {
+    const Index length = smaller(part, p.k - start);
+    for (Index i = 0; i < p.m; i += rows_together) {
+      const Index rows = smaller(rows_together, p.m - i);
+      pack_rows(p, i, rows, start, length, p.room);
+      update_rows_at(p, i, rows, start, length, width, first, last);
+    }
+  }
+}
+
+// A panel is narrow where k fills it. What is chosen decides over a sum's bits, so it must depend
+// on k alone.
+void updates(const Product& p, Index first, Index last) {
+  if (p.k <= update_length) {
+    update_in_parts(p, panel, update_length, first, last);
+  } else {
+    update_in_parts(p, block_width, longest_part, first, last);
+  }
+}
+
+// The columns of b were copied by the caller, as pack_columns does.
+void packed_updates(const Product& p) {
+  for (Index start = 0; start < p.k; start += update_length) {
+    const Index length = smaller(update_length, p.k - start);
+    for (Index i = 0; i < p.m; i += update_rows) {
+      const float* a[update_rows];
+      for (Index r = 0; r < update_rows; ++r) {
+        a[r] = p.a + smaller(i + r, p.m - 1) * p.a_row + start * p.a_column;
+      }
+      for (Index j = 0; j < p.n; j += block_width) {
+        update_block_at(p, i, j, a, p.a_column, p.b + start * panel + j, panel, length,
+                        p.fresh && start == 0);
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace tapegrad::kernels::TAPEGRAD_ISA
+#endif

@@ -1,0 +1,72 @@
+// Private to tensor/loops.cpp: vectors of floats for matrix products, and what these share.
+// Internal to the instruction set's namespace, as loops_functions.h is; empty where there is no
+// fused multiply-add.
+#pragma once
+
+#include "tensor/loops.h"
+
+#if defined(__FMA__)
+#include <immintrin.h>
+#include <string.h>
+
+namespace tapegrad::kernels::TAPEGRAD_ISA {
+namespace {
+
+// Under -ffp-contract=off no operator is a fused multiply-add. There are 32 registers of 16
+// numbers, or 16 of 8.
+
+typedef float Four __attribute__((vector_size(16)));
+typedef float Eight __attribute__((vector_size(32)));
+
+inline Four halves(Eight v) {
+  return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
+}
+
+#if defined(__AVX512F__)
+typedef float Lanes __attribute__((vector_size(64)));
+constexpr Index lanes = 16;
+
+inline Lanes all(float x) { return _mm512_set1_ps(x); }
+inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
+inline Four quarters(Lanes v) {
+  return halves(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
+                __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
+}
+#else
+typedef Eight Lanes;
+constexpr Index lanes = 8;
+
+inline Lanes all(float x) { return _mm256_set1_ps(x); }
+inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
+inline Four quarters(Lanes v) { return halves(v); }
+#endif
+
+inline Lanes load(const float* from) {
+  Lanes v;
+  memcpy(&v, from, sizeof v);
+  return v;
+}
+
+inline void store(Lanes v, float* to) { memcpy(to, &v, sizeof v); }
+
+inline Index smaller(Index a, Index b) { return a < b ? a : b; }
+
+// Asks for columns [from, to) of rows [first, last) of a matrix to be in the second cache by the
+// time they are needed.
+inline void fetch(const float* matrix, Index row, Index first, Index last, Index from, Index to) {
+  constexpr Index line = 16, second_cache = 2;
+  for (Index r = first; r < last; ++r) {
+    for (Index c = from; c < to; c += line) {
+      __builtin_prefetch(matrix + r * row + c, 0, second_cache);
+    }
+  }
+}
+
+// The share of `length` that falls to each of `parts`, if there are any.
+inline Index share_of(Index length, Index parts) {
+  return parts > 0 ? (length + parts - 1) / parts : 0;
+}
+
+}  // namespace
+}  // namespace tapegrad::kernels::TAPEGRAD_ISA
+#endif
