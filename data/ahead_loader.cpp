@@ -29,7 +29,7 @@ void AheadLoader<T>::work() {
     const State state = state_;
     if (state == State::stopped) return;
     if (claim()) {
-      gather();
+      gather(&Loader<T>::next_alone);
     } else {
       state_.wait(state);
     }
@@ -44,11 +44,11 @@ bool AheadLoader<T>::claim() {
 }
 
 template <Real T>
-void AheadLoader<T>::gather() {
+void AheadLoader<T>::gather(Batch<T> (Loader<T>::*take)()) {
   try {
     Loader<T>& loader = loaders_[static_cast<std::size_t>(position_ % 2)];
     loader.seek(position_);
-    ready_ = loader.next();
+    ready_ = (loader.*take)();
   } catch (...) {
     error_ = std::current_exception();
   }
@@ -75,7 +75,7 @@ void AheadLoader<T>::settle() {
 template <Real T>
 Batch<T> AheadLoader<T>::next() {
   if (claim()) {
-    gather();
+    gather(&Loader<T>::next);
   } else {
     state_.wait(State::gathering);
   }

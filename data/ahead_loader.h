@@ -12,8 +12,8 @@ namespace tapegrad::data {
 
 /// A Loader that gathers the next batch on a thread of its own while the caller works on the
 /// present one: the same batches, bit for bit. Where no core is free for that, the caller gathers
-/// itself what the thread has not begun. Keeps references as Loader does; belongs to one thread at
-/// a time.
+/// what the thread has not begun, as Loader does. Keeps references as Loader does; belongs to one
+/// thread at a time.
 template <Real T>
 class AheadLoader {
  public:
@@ -49,7 +49,7 @@ class AheadLoader {
 
   void work();
   bool claim();
-  void gather();
+  void gather(Batch<T> (Loader<T>::*take)());
   void request();
   void settle();
 

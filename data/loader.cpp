@@ -2,10 +2,12 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <numeric>
 
 #include "tensor/error.h"
+#include "tensor/pieces.h"
 
 namespace tapegrad::data {
 namespace {
@@ -46,6 +48,10 @@ template <Real T>
 std::span<T> row(View<T> x, Index i) {
   const Index columns = x.shape()[1];
   return x.span().subspan(static_cast<std::size_t>(i * columns), static_cast<std::size_t>(columns));
+}
+
+Index rows_per_piece(Index features) {
+  return std::max<Index>(1, kernels::elements_per_piece / features);
 }
 
 // Images lie all over memory: the next one is on its way while this one is decoded.
@@ -93,24 +99,47 @@ void Loader<T>::load(Index image, Rng moves, std::span<T> x) {
 }
 
 template <Real T>
-Batch<T> Loader<T>::next() {
+void Loader<T>::prepare() {
   if (images_->size() != std::ssize(image_order_)) {
     throw DataError(fmt::format("loader: made for {} images, but the set has {} now",
                                 image_order_.size(), images_->size()));
   }
   prepare_order();
+}
+
+// Rows [first, last) of the batch.
+template <Real T>
+void Loader<T>::load_rows(Index first, Index last) {
   const Rng moves = augment_stream(rng_, epoch());
-  const Index begin = position_ % batches_per_epoch() * batch_size();
-  for (Index i = 0; i < batch_size(); ++i) {
-    const Index source = image_order_[static_cast<std::size_t>(begin + i)];
-    if (i + 1 < batch_size()) {
-      prefetch(images_->image(image_order_[static_cast<std::size_t>(begin + i + 1)]));
-    }
-    load(source, moves, row(x_.view(), i));
-    y_[static_cast<std::size_t>(i)] = images_->labels[static_cast<std::size_t>(source)];
+  const std::int32_t* sources =
+      image_order_.data() + position_ % batches_per_epoch() * batch_size();
+  for (Index i = first; i < last; ++i) {
+    if (i + 1 < last) prefetch(images_->image(sources[i + 1]));
+    load(sources[i], moves, row(x_.view(), i));
+    y_[static_cast<std::size_t>(i)] = images_->labels[static_cast<std::size_t>(sources[i])];
   }
+}
+
+template <Real T>
+Batch<T> Loader<T>::hand_out() {
   ++position_;
   return {x_, y_};
+}
+
+template <Real T>
+Batch<T> Loader<T>::next() {
+  if (augment_.any()) return next_alone();  // there is room for one moved image
+  prepare();
+  kernels::for_each_piece(batch_size(), rows_per_piece(images_->features),
+                          [this](Index first, Index last) { load_rows(first, last); });
+  return hand_out();
+}
+
+template <Real T>
+Batch<T> Loader<T>::next_alone() {
+  prepare();
+  load_rows(0, batch_size());
+  return hand_out();
 }
 
 template <Real T>
@@ -133,7 +162,9 @@ Batch<T> gather(const ImageSet& images, const Standardizer& standardizer, Index 
     throw DataError(fmt::format("gather: {} images from {} on asked for: there are {}", n, begin,
                                 images.size()));
   }
-  for (Index i = 0; i < n; ++i) standardizer.apply(images.image(begin + i), row(out, i));
+  kernels::for_each_piece(n, rows_per_piece(images.features), [&](Index first, Index last) {
+    for (Index i = first; i < last; ++i) standardizer.apply(images.image(begin + i), row(out, i));
+  });
   return {out, std::span(images.labels)
                    .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n))};
 }

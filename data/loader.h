@@ -27,7 +27,8 @@ enum class Order { shuffled, sequential };
 /// order of epoch e is a pure function of (rng, e), and what augmentation does to image i in it of
 /// (rng, e, i), the same for float and double. An augmented image is standardised with the
 /// statistics of the places it is moved to; what comes in from outside is 0 then. Keeps references:
-/// the image set and the standardizer must outlive the loader. Allocates only when constructed.
+/// the image set and the standardizer must outlive the loader. Allocates only when constructed, but
+/// for threads that are not there yet.
 template <Real T>
 class Loader {
  public:
@@ -40,9 +41,13 @@ class Loader {
   Loader(const ImageSet&, const Standardizer&&, Index, Rng, Order = Order::shuffled,
          Augment = {}) = delete;
 
-  /// The next batch, in buffers that are overwritten by the next call. Throws DataError when the
+  /// The next batch, in buffers that are overwritten by the next call; the threads of
+  /// kernels::set_threads share its images, unless these are augmented. Throws DataError when the
   /// set has grown or shrunk since the loader was made.
   Batch<T> next();
+
+  /// The same on this thread alone, which leaves the others to what they are at.
+  Batch<T> next_alone();
 
   Index batch_size() const { return x_.shape()[0]; }
 
@@ -57,7 +62,10 @@ class Loader {
   void seek(Index position);
 
  private:
+  void prepare();
   void prepare_order();
+  Batch<T> hand_out();
+  void load_rows(Index first, Index last);
   void load(Index image, Rng moves, std::span<T> x);
 
   const ImageSet* images_;
@@ -75,8 +83,9 @@ class Loader {
 };
 
 /// The images [begin, begin + n) standardised into `out` [n, features], and their labels: for
-/// evaluating a set block by block. The result borrows from `out` and `images`. Throws DataError
-/// when `out` is not a matrix of that many columns or the set has no such images.
+/// evaluating a set block by block, shared as Loader::next is. The result borrows from `out` and
+/// `images`. Throws DataError when `out` is not a matrix of that many columns or the set has no
+/// such images.
 template <Real T>
 Batch<T> gather(const ImageSet& images, const Standardizer& standardizer, Index begin, View<T> out);
 template <Real T>

@@ -43,7 +43,7 @@ void blas_gemm(Op op_a, Op op_b, int m, int n, int k, const double* a, int lda, 
 }
 
 // How many rows and columns of the result one call computes. Pieces for several threads have to be
-// there on one thread too, for the bits; these cost 1 to 3 % then, since OpenBLAS rearranges the
+// there on one thread too, for the bits; these cost 1 to 8 % then, since OpenBLAS rearranges the
 // operand that all pieces need once for each. That is the smaller one when the longer side is cut.
 struct Pieces {
   Pieces(Index m, Index n, Index k) : rows(m), columns(n) {

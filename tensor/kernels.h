@@ -141,10 +141,10 @@ void gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out);
 template <Scalar T>
 void linear(View<const T> x, View<const T> w, View<const T> b, Target<T> out);
 
-/// How many threads share a matrix product, a convolution or an update of many parameters, the
-/// calling one among them; 1 unless this is called.
-/// Results have the same bits for any number. Throws OptionError for count < 1. OpenBLAS itself
-/// runs on one thread, whatever OPENBLAS_NUM_THREADS says: it would give other bits on more.
+/// How many threads share a matrix product, a convolution, an update of many parameters or the
+/// gathering of a batch, the calling one among them; 1 unless this is called. Results have the same
+/// bits for any number. Throws OptionError for count < 1. OpenBLAS itself runs on one thread,
+/// whatever OPENBLAS_NUM_THREADS says: it would give other bits on more.
 void set_threads(int count);
 int threads();
 

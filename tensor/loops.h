@@ -157,8 +157,8 @@ struct TrainingLoops {
                   T* square, T* mean, T* velocity, T* w);
 };
 
-/// A matrix product: out [m, n] = op(a) b, or += when not fresh, the result's rows one after the
-/// other. Rows of op(a) are a_row apart and its columns a_column; the rows in which b is stored
+/// A matrix product: out [m, n] = op(a) op(b), or += when not fresh, the result's rows one after
+/// the other. Rows of op(a) are a_row apart and its columns a_column; the rows in which b is stored
 /// are b_row apart.
 struct Product {
   Index m, n, k;
@@ -193,7 +193,8 @@ struct WindowRun {
 struct ProductLoops {
   Index row_step;      // the least number of rows that a piece of `dots` should have
   Index column_step;   // a piece of `updates` begins at a multiple of so many columns
-  bool large_updates;  // whether `updates` were measured to keep up with OpenBLAS at any size
+  bool large_updates;  // whether `updates` were measured to keep up with OpenBLAS on large matrices
+                       // too
   Index dot_room;      // numbers of each row of b that `dots` can copy into a product's room, which
                        // pays for many rows of a; 0: none
   Index update_room;   // numbers that `updates` need room for

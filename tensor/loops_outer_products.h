@@ -29,7 +29,7 @@ constexpr Index panel_numbers = panel * update_length;
 constexpr Index rows_together = 256 / update_rows * update_rows;
 constexpr Index longest_part = panel_numbers / block_width;
 
-// packed[l, c] = b[l, j0 + c]. What is beyond the last column is dropped later.
+// packed[l, c] = b[start + l, j0 + c]. What is beyond the last column is dropped later.
 [[gnu::always_inline]] inline void pack_columns(const Product& p, Index start, Index length,
                                                 Index j0, Index width, float* packed) {
   const Index columns = smaller(width, p.n - j0);

@@ -25,12 +25,12 @@ bool best_by_updates(const ProductLoops& own, Op op_b, Index m, Index n, Index k
     constexpr Index in_the_second_cache = Index{128} * 1024;
     return op_b == Op::none && m <= 128 && n >= 1024 && m * k <= in_the_second_cache;
   }
-  constexpr Index half_a_millisecond = Index{1} << 26;
-  return n >= 256 && (k <= 256 || m * n * k >= half_a_millisecond);
+  constexpr Index cut_by_blas = Index{1} << 26;
+  return n >= 256 && (k <= 256 || m * n * k >= cut_by_blas);
 }
 
-// [0, length) in as many pieces as there are threads, or more where those are long, so that a
-// thread that is held up leaves more to the others; they begin at multiples of `step`.
+// Cuts [0, length) at multiples of `step` into about as many pieces as there are threads, or more
+// where those are long, so that a thread that is held up leaves more to the others.
 Index piece_length(Index length, Index step) {
   constexpr Index long_piece = 384;
   const Index count = threads();
@@ -42,8 +42,9 @@ Index piece_length(Index length, Index step) {
 void compute_dots(const ProductLoops& own, Product p) {
   // One thread takes everything at once: it reads the other operand's cached part less often, and
   // a copy of that part, which each piece would make for itself, pays.
-  if (threads() == 1) p.room = room_for(p.n * own.dot_room);
-  for_each_piece(p.m, threads() == 1 ? p.m : own.row_step,
+  const bool whole = threads() == 1;
+  if (whole) p.room = room_for(p.n * own.dot_room);
+  for_each_piece(p.m, whole ? p.m : own.row_step,
                  [&](Index first, Index last) { own.dots(p, first, last); });
 }
 

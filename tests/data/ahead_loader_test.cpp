@@ -7,6 +7,7 @@
 #include "data/synthetic.h"
 #include "tensor/error.h"
 #include "tests/catch.h"
+#include "tests/tensor/product_tables.h"
 
 using namespace tapegrad;
 using data::AheadLoader;
@@ -44,6 +45,25 @@ TEST_CASE("ahead loader: hands out what the plain loader does, bit for bit") {
         CHECK(equal(ahead.next(), expected));
       }
     }
+  }
+}
+
+TEST_CASE("ahead loader: gathers the same while the threads work on other things") {
+  const data::ImageSet set = data::synthetic_images(400, 1);
+  const auto standardizer = data::Standardizer::fit(set);
+  const test::Threads threads(3);
+  Loader<float> plain(set, standardizer, 100, Rng(3));
+  AheadLoader<float> ahead(set, standardizer, 100, Rng(3));
+  const Tensor<float> w({50, 3072}, 0.01F);
+  Tensor<float> h({100, 50}), expected_h({100, 50});
+  for (Index i = 0; i < 40; ++i) {
+    const auto expected = plain.next();
+    const auto batch = ahead.next();
+    CHECK(equal(batch, expected));
+    kernels::gemm<float>(kernels::Op::none, kernels::Op::transpose, batch.x, w, h.view());
+    kernels::gemm<float>(kernels::Op::none, kernels::Op::transpose, expected.x, w,
+                         expected_h.view());
+    CHECK(h == expected_h);
   }
 }
 

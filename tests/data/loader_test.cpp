@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "data/synthetic.h"
 #include "tensor/error.h"
 #include "tests/catch.h"
+#include "tests/tensor/product_tables.h"
 
 using namespace tapegrad;
 using data::ImageSet;
@@ -184,6 +186,34 @@ TEST_CASE("gather: ranges and targets that do not fit are refused") {
   CHECK_THROWS_WITH(gather(set, standardizer, 0, narrow.view()),
                     "gather: out is [4, 5] but images have 6 bytes: need [n, 6]");
   CHECK_THROWS_AS(gather(set, standardizer, 0, flat.view()), DataError);
+}
+
+TEST_CASE("loader: batches and blocks are the same on any number of threads") {
+  const ImageSet set = data::synthetic_images(230, 1);
+  const auto standardizer = Standardizer::fit(set);
+  for (const bool flip : {false, true}) {
+    Loader<float> alone(set, standardizer, 100, Rng(3), Order::shuffled, {.flip = flip});
+    for (Index i = 0; i < 4; ++i) {
+      const auto [x, y] = alone.next_alone();
+      for (const int count : {1, 2, 3, 8}) {
+        const test::Threads threads(count);
+        Loader<float> shared(set, standardizer, 100, Rng(3), Order::shuffled, {.flip = flip});
+        shared.seek(i);
+        const auto batch = shared.next();
+        CAPTURE(flip, i, count);
+        CHECK(shared.position() == i + 1);
+        CHECK(std::equal(x.begin(), x.end(), batch.x.begin(), batch.x.end()));
+        CHECK(std::equal(y.begin(), y.end(), batch.y.begin(), batch.y.end()));
+      }
+    }
+  }
+  Tensor<float> one({150, set.features}), three({150, set.features});
+  gather(set, standardizer, 70, one.view());
+  const test::Threads threads(3);
+  gather(set, standardizer, 70, three.view());
+  CHECK(one == three);
+  gather(set, standardizer, 71, three.view());
+  CHECK_FALSE(one == three);
 }
 
 TEST_CASE("loader: a set that has grown or shrunk since is refused") {
