@@ -72,13 +72,20 @@ TEST_CASE("training together: one that diverges leaves the others as they are") 
   CHECK((text_of(*together[2]) == text_of(train(some[2], images))));
 }
 
-TEST_CASE("training together: when all have diverged, it is over at once") {
+TEST_CASE("training together: when all have diverged, it is over at once; not while one is left") {
   auto some = plans();
-  for (TrainingPlan& plan : some) {
-    plan.lr_min = plan.lr_max = 1e30;
-    plan.steps = 1'000'000'000'000;
-  }
-  for (const auto& run : train_together(some, few_images())) CHECK_FALSE(run.has_value());
+  for (TrainingPlan& plan : some) plan.steps = 1'000'000'000'000;
+  Index steps = 0;
+  struct Enough {};
+  const auto count = [&] {
+    if (++steps == 1000) throw Enough();
+  };
+  for (std::size_t i = 1; i < some.size(); ++i) some[i].lr_min = some[i].lr_max = 1e30;
+  CHECK_THROWS_AS(train_together(some, few_images(), count), Enough);
+  some[0].lr_min = some[0].lr_max = 1e30;
+  steps = 0;
+  for (const auto& run : train_together(some, few_images(), count)) CHECK_FALSE(run.has_value());
+  CHECK(steps < 20);
 }
 
 TEST_CASE("training together: plans with other batches are refused") {
