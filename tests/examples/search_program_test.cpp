@@ -134,12 +134,12 @@ TEST_CASE("lambda_search: the smallest sets are searched to the end") {
   CAPTURE(result.output);
   CHECK(result.exit_code == 0);
   CHECK_THAT(result.output, Contains("final training, lambda ") && Contains(" 490 images"));
-  // Smaller ones are refused: in a batch, and before they are made.
+  // Smaller ones are refused.
   const std::string tiny = "lambda_search --synthetic --out other --synthetic-images ";
-  const Result batch = run(folder.path(), tiny + "100 --batch-size 491");
+  const Result batch = run(folder.path(), tiny + "100 --batch-size 451");
   CAPTURE(batch.output);
-  CHECK(batch.exit_code == 1);
-  CHECK_THAT(batch.output, Contains("batch size 491 with 490 images: need 1 to 490"));
+  CHECK(batch.exit_code == 2);
+  CHECK_THAT(batch.output, Contains("--batch-size 451 with 450 training images"));
   CHECK(run(folder.path(), tiny + "99").exit_code == 2);
 }
 

@@ -81,9 +81,11 @@ struct Operands {
   std::vector<long double> sums, sizes;
 };
 
-// Columns [first, last) of the product by updates.
+// Columns [first, last) of the product by updates, with room for no more than is copied at most.
 void update(const ProductLoops& loops, Product p, Index first, Index last) {
-  std::vector<float> room(static_cast<std::size_t>(loops.update_room), nan_value);
+  constexpr Index rows_of_a_block = 8;
+  const Index numbers = std::min(loops.update_room, (p.m + rows_of_a_block) * p.k);
+  std::vector<float> room(static_cast<std::size_t>(numbers), nan_value);
   p.room = room.data();
   loops.updates(p, first, last);
 }
