@@ -7,6 +7,7 @@
 #include "tensor/loops_dot_products.h"
 #include "tensor/loops_functions.h"
 #include "tensor/loops_losses.h"
+#include "tensor/loops_narrow_products.h"
 #include "tensor/loops_normalization.h"
 #include "tensor/loops_outer_products.h"
 #include "tensor/loops_updates.h"
@@ -373,12 +374,11 @@ const TrainingLoops<double>& training_loops<double>() {
 
 #if defined(__FMA__)
 namespace {
-constexpr ProductLoops product_table = {.row_step = 2 * dot_rows,
+constexpr ProductLoops product_table = {.row_step = 2 * update_rows,
                                         .column_step = panel,
-                                        .large_updates = large_updates,
-                                        .dot_room = copies_dot_rows ? dot_length : 0,
+                                        .general = general_products,
                                         .update_room = rows_together * longest_part,
-                                        .dots = dots,
+                                        .narrow = narrow,
                                         .updates = updates,
                                         .packed_updates = packed_updates,
                                         .pack_windows = pack_windows};

@@ -188,18 +188,16 @@ struct WindowRun {
   Index from, to, length;
 };
 
-/// Our own matrix products. An element's sum is added up in an order that depends on k alone, so
-/// it has the same bits whatever m and n are and wherever a product is cut into pieces. k >= 1.
+/// Our own matrix products. An element's sum is added up in an order that depends on k alone, with
+/// `narrow` on its column and on n too, so it has the same bits whatever m is and wherever a
+/// product is cut into pieces. k >= 1.
 struct ProductLoops {
-  Index row_step;      // the least number of rows that a piece of `dots` should have
-  Index column_step;   // a piece of `updates` begins at a multiple of so many columns
-  bool large_updates;  // whether `updates` were measured to keep up with OpenBLAS on large matrices
-                       // too
-  Index dot_room;      // numbers of each row of b that `dots` can copy into a product's room, which
-                       // pays for many rows of a; 0: none
-  Index update_room;   // numbers that `updates` need room for
+  Index row_step;     // the least number of rows that a piece should have
+  Index column_step;  // a piece of `updates` begins at a multiple of so many columns
+  bool general;  // whether they were measured to keep up with OpenBLAS on most shapes, not a few
+  Index update_room;  // numbers that `updates` need room for
   // rows [first, last) of a b^T: b is stored [n, k], and a_column is 1
-  void (*dots)(const Product& p, Index first, Index last);
+  void (*narrow)(const Product& p, Index first, Index last);
   // columns [first, last) of op(a) op(b): b is stored [k, n] or, transposed, [n, k]
   void (*updates)(const Product& p, Index first, Index last);
   // all of op(a) b for n <= column_step: b is stored [k, column_step]

@@ -13,10 +13,10 @@ namespace {
 // and a number of a's column in all lanes.
 #if defined(__AVX512F__)
 constexpr Index update_rows = 5, update_vectors = 5, blocks_per_panel = 1;
-constexpr bool large_updates = false;
+constexpr bool general_products = false;
 #else
 constexpr Index update_rows = 4, update_vectors = 3, blocks_per_panel = 2;
-constexpr bool large_updates = true;
+constexpr bool general_products = true;
 #endif
 
 // Columns of b are copied to where they lie close together, a panel at a time: it fills most of the
@@ -44,40 +44,49 @@ constexpr Index longest_part = panel_numbers / block_width;
   }
 }
 
-inline Four load_four(const float* from) {
-  Four v;
+inline Eight load_eight(const float* from) {
+  Eight v;
   memcpy(&v, from, sizeof v);
   return v;
 }
 
-// to[l, c] = rows[c][l] for four rows and four l.
-inline void turn_four(const float* const* rows, float* to, Index width) {
-  const Four a = load_four(rows[0]), b = load_four(rows[1]);
-  const Four c = load_four(rows[2]), d = load_four(rows[3]);
-  const Four ab_low = __builtin_shufflevector(a, b, 0, 4, 1, 5);
-  const Four ab_high = __builtin_shufflevector(a, b, 2, 6, 3, 7);
-  const Four cd_low = __builtin_shufflevector(c, d, 0, 4, 1, 5);
-  const Four cd_high = __builtin_shufflevector(c, d, 2, 6, 3, 7);
-  const Four turned[] = {__builtin_shufflevector(ab_low, cd_low, 0, 1, 4, 5),
-                         __builtin_shufflevector(ab_low, cd_low, 2, 3, 6, 7),
-                         __builtin_shufflevector(ab_high, cd_high, 0, 1, 4, 5),
-                         __builtin_shufflevector(ab_high, cd_high, 2, 3, 6, 7)};
-  for (Index l = 0; l < 4; ++l) memcpy(to + l * width, turned + l, sizeof(Four));
+// to[l, c] = rows[c][l] for eight rows and eight l.
+inline void turn_eight(const float* const* rows, float* to, Index width) {
+  Eight pairs[8], fours[8];
+  for (Index r = 0; r < 8; r += 2) {
+    const Eight x = load_eight(rows[r]), y = load_eight(rows[r + 1]);
+    pairs[r] = __builtin_shufflevector(x, y, 0, 8, 1, 9, 4, 12, 5, 13);
+    pairs[r + 1] = __builtin_shufflevector(x, y, 2, 10, 3, 11, 6, 14, 7, 15);
+  }
+  for (Index r = 0; r < 8; r += 4) {
+    for (Index h = 0; h < 2; ++h) {
+      const Eight x = pairs[r + h], y = pairs[r + 2 + h];
+      fours[r + 2 * h] = __builtin_shufflevector(x, y, 0, 1, 8, 9, 4, 5, 12, 13);
+      fours[r + 2 * h + 1] = __builtin_shufflevector(x, y, 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+  }
+  for (Index l = 0; l < 4; ++l) {
+    const Eight x = fours[l], y = fours[l + 4];
+    const Eight low = __builtin_shufflevector(x, y, 0, 1, 2, 3, 8, 9, 10, 11);
+    const Eight high = __builtin_shufflevector(x, y, 4, 5, 6, 7, 12, 13, 14, 15);
+    memcpy(to + l * width, &low, sizeof low);
+    memcpy(to + (l + 4) * width, &high, sizeof high);
+  }
 }
 
 // The same of b^T, where columns are stored as rows. Beyond the last one that is taken again.
 [[gnu::always_inline]] inline void turn_columns(const Product& p, Index start, Index length,
                                                 Index j0, Index width, float* packed) {
-  const Index whole = length / 4 * 4;
-  for (Index c = 0; c < width; c += 4) {
-    const float* rows[4];
-    for (Index r = 0; r < 4; ++r) rows[r] = p.b + smaller(j0 + c + r, p.n - 1) * p.b_row + start;
-    for (Index l = 0; l < whole; l += 4) {
-      turn_four(rows, packed + l * width + c, width);
-      for (Index r = 0; r < 4; ++r) rows[r] += 4;
+  const Index whole = length / 8 * 8;
+  for (Index c = 0; c < width; c += 8) {
+    const float* rows[8];
+    for (Index r = 0; r < 8; ++r) rows[r] = p.b + smaller(j0 + c + r, p.n - 1) * p.b_row + start;
+    for (Index l = 0; l < whole; l += 8) {
+      turn_eight(rows, packed + l * width + c, width);
+      for (Index r = 0; r < 8; ++r) rows[r] += 8;
     }
     for (Index l = whole; l < length; ++l) {
-      for (Index r = 0; r < 4; ++r) packed[l * width + c + r] = rows[r][l - whole];
+      for (Index r = 0; r < 8; ++r) packed[l * width + c + r] = rows[r][l - whole];
     }
   }
 }
@@ -113,6 +122,7 @@ inline void pack_rows(const Product& p, Index i0, Index rows, Index start, Index
   for (Index i = 0; i < update_rows; ++i) {
     for (Index v = 0; v < update_vectors; ++v) sums[i][v] = all(0);
   }
+#pragma GCC unroll unrolled
   for (Index l = 0; l < length; ++l) {
     Lanes row[update_vectors];
     for (Index v = 0; v < update_vectors; ++v) row[v] = load(b + l * b_row + v * lanes);
@@ -151,16 +161,6 @@ inline void pack_rows(const Product& p, Index i0, Index rows, Index start, Index
   }
 }
 
-// Asks for a share of the next panel: rows [first, last) of that part of b.
-inline void fetch_panel(const Product& p, Index first, Index last, Index j0, Index width,
-                        Index end) {
-  if (p.b_transposed) {
-    fetch(p.b, p.b_row, j0, smaller(j0 + width, end), first, last);
-  } else {
-    fetch(p.b, p.b_row, first, last, j0, smaller(j0 + width, end));
-  }
-}
-
 // Columns [first, last) of some rows of the result, which lie packed in the room, for a part of k.
 [[gnu::always_inline]] inline void update_rows_at(const Product& p, Index i0, Index rows,
                                                   Index start, Index length, Index width,
@@ -176,7 +176,10 @@ inline void fetch_panel(const Product& p, Index first, Index last, Index j0, Ind
     }
     Index fetched = start;  // of the next panel, meanwhile
     for (Index i = 0; i < rows; i += update_rows, fetched += share) {
-      fetch_panel(p, fetched, smaller(fetched + share, start + length), j0 + width, width, last);
+      if (!p.b_transposed) {  // rows of b^T are long enough to be foreseen
+        fetch(p.b, p.b_row, fetched, smaller(fetched + share, start + length), j0 + width,
+              smaller(j0 + 2 * width, last));
+      }
       const float* a[update_rows];
       for (Index r = 0; r < update_rows; ++r) a[r] = p.room + i * length + r;
       for (Index j = j0; j < smaller(j0 + width, p.n); j += block_width) {

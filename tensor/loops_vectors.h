@@ -13,7 +13,9 @@ namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
 
 // Under -ffp-contract=off no operator is a fused multiply-add. There are 32 registers of 16
-// numbers, or 16 of 8.
+// numbers, or 16 of 8. `unrolled` is how many turns of a loop of multiply-adds become one: what
+// else a turn does, counting and jumping, takes their places when another thread runs on the same
+// core.
 
 typedef float Four __attribute__((vector_size(16)));
 typedef float Eight __attribute__((vector_size(32)));
@@ -25,6 +27,7 @@ inline Four halves(Eight v) {
 #if defined(__AVX512F__)
 typedef float Lanes __attribute__((vector_size(64)));
 constexpr Index lanes = 16;
+constexpr int unrolled = 2;
 
 inline Lanes all(float x) { return _mm512_set1_ps(x); }
 inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
@@ -35,6 +38,7 @@ inline Four quarters(Lanes v) {
 #else
 typedef Eight Lanes;
 constexpr Index lanes = 8;
+constexpr int unrolled = 8;
 
 inline Lanes all(float x) { return _mm256_set1_ps(x); }
 inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }

@@ -17,42 +17,54 @@ float* room_for(Index numbers) {
   return room.data();
 }
 
-// Beyond these bounds the columns of a block that are not there (small n), copying (small m) and
-// the sums' way from and to memory (small k) cost more than is saved.
-bool best_by_updates(const ProductLoops& own, Op op_b, Index m, Index n, Index k) {
-  if (m < 5 || k < 64) return false;
-  if (!own.large_updates) {
-    constexpr Index in_the_second_cache = Index{128} * 1024;
-    return op_b == Op::none && m <= 128 && n >= 1024 && m * k <= in_the_second_cache;
+// At AVX2, beside OpenBLAS's kernels for Zen and Haswell: 0.5 to 1.0 of its time, and down to 0.2
+// for fewer than 24 columns. Beyond these bounds the columns of a block that are not there (small
+// n) and copying (small m) cost more than is saved.
+Way choose_of_general(Op op_a, Op op_b, Index m, Index n, Index k) {
+  constexpr Index many_columns = 256;
+  if (op_a == Op::none && op_b == Op::transpose && n < many_columns) {
+    if (k >= 128) return n >= 5 ? Way::narrow : Way::blas;
+    return n >= 24 && k >= 32 ? Way::updates : Way::blas;
   }
-  constexpr Index cut_by_blas = Index{1} << 26;
-  return n >= 256 && (k <= 256 || m * n * k >= cut_by_blas);
+  if (k < 8) return Way::blas;
+  if (n < many_columns) return n >= 64 && k <= 64 ? Way::updates : Way::blas;
+  return m >= 32 || k <= 1024 ? Way::updates : Way::blas;
 }
 
-// Cuts [0, length) at multiples of `step` into about as many pieces as there are threads, or more
-// where those are long, so that a thread that is held up leaves more to the others.
-Index piece_length(Index length, Index step) {
-  constexpr Index long_piece = 384;
+// At AVX-512, beside its kernels for SkylakeX, which are ahead on large matrices.
+Way choose_of_few(Op op_a, Op op_b, Index m, Index n, Index k) {
+  const bool short_rows = 5 <= n && n <= (m <= 256 ? 100 : 50);
+  if (op_a == Op::none && op_b == Op::transpose && m >= 32 && short_rows && k >= 1024) {
+    return Way::narrow;
+  }
+  constexpr Index in_the_second_cache = Index{128} * 1024;
+  const bool updates =
+      op_b == Op::none && m <= 128 && n >= 1024 && k >= 64 && m * k <= in_the_second_cache;
+  return updates ? Way::updates : Way::blas;
+}
+
+// Cuts one side of a product, [0, length), at multiples of `step` into about as many pieces as
+// there are threads, or more where those are long, so that a thread that is held up leaves more to
+// the others. What takes some ten microseconds is not worth handing over.
+Index piece_length(const Product& p, Index length, Index step) {
+  constexpr Index long_piece = 384, worth_sharing = Index{1} << 19;
   const Index count = threads();
-  if (count == 1) return length;
+  if (count == 1 || p.m * p.n * p.k < worth_sharing) return length;
   const Index pieces = count * std::clamp<Index>(length / (count * long_piece), 1, 4);
   return (length + pieces * step - 1) / (pieces * step) * step;
 }
 
-void compute_dots(const ProductLoops& own, Product p) {
-  // One thread takes everything at once: it reads the other operand's cached part less often, and
-  // a copy of that part, which each piece would make for itself, pays.
-  const bool whole = threads() == 1;
-  if (whole) p.room = room_for(p.n * own.dot_room);
-  for_each_piece(p.m, whole ? p.m : own.row_step,
-                 [&](Index first, Index last) { own.dots(p, first, last); });
+void compute_narrow(const ProductLoops& own, const Product& p) {
+  for_each_piece(p.m, piece_length(p, p.m, own.row_step),
+                 [&](Index first, Index last) { own.narrow(p, first, last); });
 }
 
 // The longer side is cut: what each piece copies for itself is then the smaller operand.
 void compute_updates(const ProductLoops& own, const Product& p) {
   const bool columns = p.n >= p.m;
   const Index length = columns ? p.n : p.m;
-  for_each_piece(length, piece_length(length, own.column_step), [&](Index first, Index last) {
+  const Index step = columns ? own.column_step : own.row_step;
+  for_each_piece(length, piece_length(p, length, step), [&](Index first, Index last) {
     Product piece = p;
     piece.room = room_for(own.update_room);
     if (!columns) {
@@ -67,17 +79,10 @@ void compute_updates(const ProductLoops& own, const Product& p) {
 }  // namespace
 
 // OpenBLAS copies both operands into an order of its own, which pays when each number is used often
-// enough. Our dots do without, or copy one once, and win where one side is short; our updates copy
-// both, little at a time. Within these bounds they were measured at 0.2 to 1.1 of OpenBLAS's time,
-// with AVX-512 beside its SkylakeX kernels and with AVX2 beside Haswell's and Zen's; large products
-// at 0.95 to 1.0 of it, where OpenBLAS would be called for fixed pieces that cost up to 0.08.
+// enough. Ours copy less, and little at a time.
 Way choose_way(const ProductLoops* own, Op op_a, Op op_b, Index m, Index n, Index k) {
-  if (own == nullptr) return Way::blas;
-  const bool short_rows = 5 <= n && n <= (m <= 256 ? 100 : 50);
-  if (op_a == Op::none && op_b == Op::transpose && m >= 32 && short_rows && k >= 1024) {
-    return Way::dots;
-  }
-  return best_by_updates(*own, op_b, m, n, k) ? Way::updates : Way::blas;
+  if (own == nullptr || m < 5) return Way::blas;
+  return own->general ? choose_of_general(op_a, op_b, m, n, k) : choose_of_few(op_a, op_b, m, n, k);
 }
 
 bool compute_own_product(Op op_a, Op op_b, View<const float> a, View<const float> b,
@@ -101,7 +106,7 @@ bool compute_own_product(Op op_a, Op op_b, View<const float> a, View<const float
                   .out_row = n,
                   .fresh = out.fresh,
                   .b_transposed = op_b == Op::transpose};
-  way == Way::dots ? compute_dots(*own, p) : compute_updates(*own, p);
+  way == Way::narrow ? compute_narrow(*own, p) : compute_updates(*own, p);
   return true;
 }
 

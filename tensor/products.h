@@ -12,7 +12,7 @@
 namespace tapegrad::kernels {
 
 /// How a product of floats is computed: by OpenBLAS, or in one of our own ways (ProductLoops).
-enum class Way : std::uint8_t { blas, dots, updates };
+enum class Way : std::uint8_t { blas, narrow, updates };
 
 /// The fastest way for op(a) [m, k] times op(b) [k, n], given our own loops (null: none).
 Way choose_way(const ProductLoops* own, Op op_a, Op op_b, Index m, Index n, Index k);

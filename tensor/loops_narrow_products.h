@@ -1,0 +1,62 @@
+// Private to tensor/loops.cpp: matrix products a b^T of few columns, which do without copying a.
+// Internal to the instruction set's namespace, as loops_vectors.h is.
+#pragma once
+
+#include "tensor/loops_dot_products.h"
+#include "tensor/loops_outer_products.h"
+
+#if defined(__FMA__)
+
+namespace tapegrad::kernels::TAPEGRAD_ISA {
+namespace {
+
+// Where b's rows, turned, fill blocks of columns, these are updates by outer products: a turned
+// part serves all rows of a, and the sums need not be added up across lanes. What is left of the
+// columns are dot products.
+#if defined(__AVX512F__)
+constexpr bool turns_rows = false;  // few columns fill no block
+#else
+constexpr bool turns_rows = true;
+#endif
+
+// So much of the rows is worked through at a time: a block's rows stay in the first cache, and all
+// rows of b in the second.
+constexpr Index dot_length = 1024;
+static_assert(dot_rows == update_rows);
+
+// Rows [first, last) for a part of k: the dot products, and the first block of columns, while a
+// block's rows of a are at hand; then the other blocks.
+inline void narrow_part(const Product& p, Index blocks_end, Index start, Index length, Index first,
+                        Index last) {
+  alignas(64) float turned[longest_part * block_width];
+  const bool fresh = p.fresh && start == 0;
+  for (Index j = 0; j == 0 || j < blocks_end; j += block_width) {
+    if (blocks_end > 0) turn_columns(p, start, length, j, block_width, turned);
+    for (Index i = first; i < last; i += update_rows) {
+      if (blocks_end > 0) {
+        const float* a[update_rows];
+        for (Index r = 0; r < update_rows; ++r)
+          a[r] = p.a + smaller(i + r, p.m - 1) * p.a_row + start;
+        update_block_at(p, i, j, a, 1, turned, block_width, length, fresh);
+      }
+      if (j == 0) dots_at(p, i, blocks_end, start, length);
+    }
+  }
+}
+
+void narrow(const Product& p, Index first, Index last) {
+  const Index blocks_end = turns_rows ? p.n / block_width * block_width : 0;
+  if (p.fresh) {
+    for (Index i = first; i < last; ++i) {
+      for (Index j = blocks_end; j < p.n; ++j) p.out[i * p.out_row + j] = 0;
+    }
+  }
+  const Index part = blocks_end > 0 ? longest_part : dot_length;
+  for (Index start = 0; start < p.k; start += part) {
+    narrow_part(p, blocks_end, start, smaller(part, p.k - start), first, last);
+  }
+}
+
+}  // namespace
+}  // namespace tapegrad::kernels::TAPEGRAD_ISA
+#endif
