@@ -153,11 +153,11 @@ void decode(State& state) {
   const Tensor<float> scale = normal({features});
   const Tensor<float> shift = normal({features});
   Tensor<float> out({batch, features});
+  std::vector<const std::uint8_t*> images;
+  for (Index i = 0; i < batch; ++i) images.push_back(bytes.data() + i * features);
   for (auto _ : state) {
-    for (Index i = 0; i < batch; ++i) {
-      kernels::training_loops<float>().decode(features, bytes.data() + i * features, scale.data(),
-                                              shift.data(), out.data() + i * features);
-    }
+    kernels::training_loops<float>().decode(batch, features, images.data(), scale.data(),
+                                            shift.data(), out.data());
     benchmark::ClobberMemory();
   }
   count_bytes(state, out.size() * 5);  // one byte read, one float written

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <limits>
 #include <numeric>
 
@@ -45,19 +46,28 @@ Rng augment_stream(Rng rng, Index epoch) {
 }
 
 template <Real T>
-std::span<T> row(View<T> x, Index i) {
+std::span<T> rows(View<T> x, Index first, Index count) {
   const Index columns = x.shape()[1];
-  return x.span().subspan(static_cast<std::size_t>(i * columns), static_cast<std::size_t>(columns));
+  return x.span().subspan(static_cast<std::size_t>(first * columns),
+                          static_cast<std::size_t>(count * columns));
 }
 
 Index rows_per_piece(Index features) {
   return std::max<Index>(1, kernels::elements_per_piece / features);
 }
 
-// Images lie all over memory: the next one is on its way while this one is decoded.
-void prefetch(std::span<const std::uint8_t> bytes) {
-  constexpr std::size_t cache_line = 64;
-  for (std::size_t i = 0; i < bytes.size(); i += cache_line) __builtin_prefetch(bytes.data() + i);
+// Rows [first, last) of x = image(i) standardised, for each row i.
+template <Real T, class Image>
+void standardize_rows(const Standardizer& standardizer, Index first, Index last, Image image,
+                      View<T> x) {
+  std::array<std::span<const std::uint8_t>, 16> images;
+  for (Index i = first; i < last;) {
+    const Index count = std::min(last - i, std::ssize(images));
+    for (Index r = 0; r < count; ++r) images[static_cast<std::size_t>(r)] = image(i + r);
+    standardizer.apply<T>(std::span(images).first(static_cast<std::size_t>(count)),
+                          rows(x, i, count));
+    i += count;
+  }
 }
 
 }  // namespace
@@ -87,11 +97,7 @@ void Loader<T>::prepare_order() {
 }
 
 template <Real T>
-void Loader<T>::load(Index image, Rng moves, std::span<T> x) {
-  if (!augment_.any()) {
-    standardizer_->apply(images_->image(image), x);
-    return;
-  }
+void Loader<T>::load_moved(Index image, Rng moves, std::span<T> x) {
   const Move move = draw_move(augment_, moves, static_cast<std::uint64_t>(image));
   move_image(images_->image(image), move, side_, moved_);
   standardizer_->apply<T>(moved_, x);
@@ -110,12 +116,17 @@ void Loader<T>::prepare() {
 // Rows [first, last) of the batch.
 template <Real T>
 void Loader<T>::load_rows(Index first, Index last) {
-  const Rng moves = augment_stream(rng_, epoch());
   const std::int32_t* sources =
       image_order_.data() + position_ % batches_per_epoch() * batch_size();
+  if (augment_.any()) {
+    const Rng moves = augment_stream(rng_, epoch());
+    for (Index i = first; i < last; ++i) load_moved(sources[i], moves, rows(x_.view(), i, 1));
+  } else {
+    standardize_rows(
+        *standardizer_, first, last, [=, this](Index i) { return images_->image(sources[i]); },
+        x_.view());
+  }
   for (Index i = first; i < last; ++i) {
-    if (i + 1 < last) prefetch(images_->image(sources[i + 1]));
-    load(sources[i], moves, row(x_.view(), i));
     y_[static_cast<std::size_t>(i)] = images_->labels[static_cast<std::size_t>(sources[i])];
   }
 }
@@ -163,7 +174,8 @@ Batch<T> gather(const ImageSet& images, const Standardizer& standardizer, Index 
                                 images.size()));
   }
   kernels::for_each_piece(n, rows_per_piece(images.features), [&](Index first, Index last) {
-    for (Index i = first; i < last; ++i) standardizer.apply(images.image(begin + i), row(out, i));
+    standardize_rows(
+        standardizer, first, last, [&](Index i) { return images.image(begin + i); }, out);
   });
   return {out, std::span(images.labels)
                    .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(n))};

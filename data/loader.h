@@ -66,7 +66,7 @@ class Loader {
   void prepare_order();
   Batch<T> hand_out();
   void load_rows(Index first, Index last);
-  void load(Index image, Rng moves, std::span<T> x);
+  void load_moved(Index image, Rng moves, std::span<T> x);
 
   const ImageSet* images_;
   const Standardizer* standardizer_;

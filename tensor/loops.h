@@ -146,7 +146,9 @@ struct RmsPropRule {
 template <class T>
 struct TrainingLoops {
   double (*sum_squares)(Index n, const T* x);
-  void (*decode)(Index n, const std::uint8_t* bytes, const T* scale, const T* shift, T* out);
+  // out [count, n] = each image's bytes * scale + shift
+  void (*decode)(Index count, Index n, const std::uint8_t* const* images, const T* scale,
+                 const T* shift, T* out);
   void (*descend)(Index n, const UpdateRule<T>& rule, const T* g, T* w);
   void (*descend_with_momentum)(Index n, const UpdateRule<T>& rule, const T* g, T* velocity, T* w);
   void (*adam)(Index n, const UpdateRule<T>& rule, const AdamRule<T>& adam, const T* g, T* mean,

@@ -101,6 +101,35 @@ TEST_CASE("standardizer: none keeps byte / 255") {
   }
 }
 
+TEMPLATE_TEST_CASE("standardizer: several images are what each is alone", "", float, double) {
+  using T = TestType;
+  for (const Index features : {1, 7, 48, 201}) {
+    const ImageSet set = random_set(11, features);
+    const auto standardizer = Standardizer::fit(set);
+    for (std::size_t count = 0; count <= 11; ++count) {
+      CAPTURE(features, count);
+      std::vector<std::span<const std::uint8_t>> images;
+      std::vector<T> alone;
+      for (std::size_t i = 0; i < count; ++i) {
+        images.push_back(set.image(static_cast<Index>(7 * i % 11)));
+        std::vector<T> one(static_cast<std::size_t>(features));
+        standardizer.apply<T>(images.back(), one);
+        alone.insert(alone.end(), one.begin(), one.end());
+      }
+      std::vector<T> together(alone.size());
+      standardizer.apply<T>(images, together);
+      CHECK(together == alone);
+      if (count > 1) {
+        std::swap(images[0], images[count - 1]);
+        standardizer.apply<T>(images, together);
+        CHECK_FALSE(together == alone);
+      }
+      together.push_back(0);
+      CHECK_THROWS_AS(standardizer.apply<T>(images, together), DataError);
+    }
+  }
+}
+
 TEST_CASE("standardizer: decoding agrees with the two-step formula") {
   const ImageSet set = random_set(40, 30);
   for (const Scope scope : {Scope::per_pixel, Scope::per_channel, Scope::global, Scope::none}) {

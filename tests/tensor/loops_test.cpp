@@ -488,7 +488,8 @@ TEMPLATE_TEST_CASE("loops: decoding and descending", "", float, double) {
       }
       const double tolerance = 16 * std::numeric_limits<T>::epsilon();
       Tensor<T> out({n}, quiet_nan<T>());
-      training->decode(n, bytes.data(), g.data(), w0.data(), out.data());
+      const std::uint8_t* image = bytes.data();
+      training->decode(1, n, &image, g.data(), w0.data(), out.data());
       CHECK(error<T>(out, decoded, 0) <= tolerance);
       UpdateRule<T> rule{T(0.125), T(0.25), T(0.5), T(0.5), T(1), false};
       Tensor<T> w = w0;
