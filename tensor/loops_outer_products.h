@@ -114,25 +114,35 @@ inline void pack_rows(const Product& p, Index i0, Index rows, Index start, Index
 }
 
 // out = a whole block, or += when not fresh: a[i][l * a_column] times b[l * b_row] and what
-// follows.
+// follows. What there is less of, of a column of a and a row of b, is kept in registers.
+template <Index rows, Index vectors>
 [[gnu::always_inline]] inline void update_block(const float* const* a, Index a_column,
                                                 const float* b, Index b_row, Index length,
                                                 float* out, Index out_row, bool fresh) {
-  Lanes sums[update_rows][update_vectors];
-  for (Index i = 0; i < update_rows; ++i) {
-    for (Index v = 0; v < update_vectors; ++v) sums[i][v] = all(0);
+  Lanes sums[rows][vectors];
+  for (Index i = 0; i < rows; ++i) {
+    for (Index v = 0; v < vectors; ++v) sums[i][v] = all(0);
   }
 #pragma GCC unroll unrolled
   for (Index l = 0; l < length; ++l) {
-    Lanes row[update_vectors];
-    for (Index v = 0; v < update_vectors; ++v) row[v] = load(b + l * b_row + v * lanes);
-    for (Index i = 0; i < update_rows; ++i) {
-      const Lanes factor = all(a[i][l * a_column]);
-      for (Index v = 0; v < update_vectors; ++v) sums[i][v] = fused(factor, row[v], sums[i][v]);
+    if constexpr (vectors <= rows) {
+      Lanes row[vectors];
+      for (Index v = 0; v < vectors; ++v) row[v] = load(b + l * b_row + v * lanes);
+      for (Index i = 0; i < rows; ++i) {
+        const Lanes factor = all(a[i][l * a_column]);
+        for (Index v = 0; v < vectors; ++v) sums[i][v] = fused(factor, row[v], sums[i][v]);
+      }
+    } else {
+      Lanes column[rows];
+      for (Index i = 0; i < rows; ++i) column[i] = all(a[i][l * a_column]);
+      for (Index v = 0; v < vectors; ++v) {
+        const Lanes factor = load(b + l * b_row + v * lanes);
+        for (Index i = 0; i < rows; ++i) sums[i][v] = fused(column[i], factor, sums[i][v]);
+      }
     }
   }
-  for (Index i = 0; i < update_rows; ++i) {
-    for (Index v = 0; v < update_vectors; ++v) {
+  for (Index i = 0; i < rows; ++i) {
+    for (Index v = 0; v < vectors; ++v) {
       float* to = out + i * out_row + v * lanes;
       store(fresh ? sums[i][v] : load(to) + sums[i][v], to);
     }
@@ -140,24 +150,44 @@ inline void pack_rows(const Product& p, Index i0, Index rows, Index start, Index
 }
 
 // The block at (i0, j0) of the result, of which the rows and columns that are there are written.
+template <Index rows = update_rows, Index vectors = update_vectors>
 [[gnu::always_inline]] inline void update_block_at(const Product& p, Index i0, Index j0,
                                                    const float* const* a, Index a_column,
                                                    const float* b, Index b_row, Index length,
                                                    bool fresh) {
+  constexpr Index width = vectors * lanes;
   float* out = p.out + i0 * p.out_row + j0;
-  const Index rows = smaller(update_rows, p.m - i0);
-  const Index columns = smaller(block_width, p.n - j0);
-  if (rows == update_rows && columns == block_width) {
-    update_block(a, a_column, b, b_row, length, out, p.out_row, fresh);
+  const Index rows_there = smaller(rows, p.m - i0);
+  const Index columns_there = smaller(width, p.n - j0);
+  if (rows_there == rows && columns_there == width) {
+    update_block<rows, vectors>(a, a_column, b, b_row, length, out, p.out_row, fresh);
     return;
   }
-  float block[update_rows * block_width];
-  update_block(a, a_column, b, b_row, length, block, block_width, true);
-  for (Index i = 0; i < rows; ++i) {
-    for (Index c = 0; c < columns; ++c) {
+  float block[rows * width];
+  update_block<rows, vectors>(a, a_column, b, b_row, length, block, width, true);
+  for (Index i = 0; i < rows_there; ++i) {
+    for (Index c = 0; c < columns_there; ++c) {
       float& to = out[i * p.out_row + c];
-      to = fresh ? block[i * block_width + c] : to + block[i * block_width + c];
+      to = fresh ? block[i * width + c] : to + block[i * width + c];
     }
+  }
+}
+
+// The blocks of update_rows rows in a panel; of half as many or fewer, one block of half the rows
+// and the whole width, where a panel has twice a block's.
+[[gnu::always_inline]] inline void update_panel_at(const Product& p, Index i, Index j0, Index width,
+                                                   const float* const* a, const float* packed,
+                                                   Index length, bool fresh) {
+  if constexpr (blocks_per_panel == 2) {
+    constexpr Index half = update_rows / 2;
+    if (width == panel && p.m - i <= half) {
+      update_block_at<half, 2 * update_vectors>(p, i, j0, a, update_rows, packed, width, length,
+                                                fresh);
+      return;
+    }
+  }
+  for (Index j = j0; j < smaller(j0 + width, p.n); j += block_width) {
+    update_block_at(p, i, j, a, update_rows, packed + (j - j0), width, length, fresh);
   }
 }
 
@@ -182,9 +212,7 @@ inline void pack_rows(const Product& p, Index i0, Index rows, Index start, Index
       }
       const float* a[update_rows];
       for (Index r = 0; r < update_rows; ++r) a[r] = p.room + i * length + r;
-      for (Index j = j0; j < smaller(j0 + width, p.n); j += block_width) {
-        update_block_at(p, i0 + i, j, a, update_rows, packed + (j - j0), width, length, fresh);
-      }
+      update_panel_at(p, i0 + i, j0, width, a, packed, length, fresh);
     }
   }
 }
