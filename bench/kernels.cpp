@@ -6,6 +6,7 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <vector>
 
 #if defined(__x86_64__)
 #include <immintrin.h>

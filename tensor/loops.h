@@ -194,7 +194,7 @@ struct WindowRun {
 /// `narrow` on its column and on n too, so it has the same bits whatever m is and wherever a
 /// product is cut into pieces. k >= 1.
 struct ProductLoops {
-  Index row_step;     // the least number of rows that a piece should have
+  Index row_step;     // a piece of `narrow` begins at a multiple of so many rows
   Index column_step;  // a piece of `updates` begins at a multiple of so many columns
   bool general;  // whether they were measured to keep up with OpenBLAS on most shapes, not a few
   Index update_room;  // numbers that `updates` need room for

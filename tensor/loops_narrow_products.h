@@ -14,13 +14,13 @@ namespace {
 // part serves all rows of a, and the sums need not be added up across lanes. What is left of the
 // columns are dot products.
 #if defined(__AVX512F__)
-constexpr bool turns_rows = false;  // few columns fill no block
+constexpr bool turns_rows = false;  // few columns seldom fill a block
 #else
 constexpr bool turns_rows = true;
 #endif
 
-// So much of the rows is worked through at a time: a block's rows stay in the first cache, and all
-// rows of b in the second.
+// Without such blocks so much of the rows is worked through at a time: a block's rows stay in the
+// first cache, and all rows of b in the second.
 constexpr Index dot_length = 1024;
 static_assert(dot_rows == update_rows);
 

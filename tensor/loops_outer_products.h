@@ -29,6 +29,22 @@ constexpr Index panel_numbers = panel * update_length;
 constexpr Index rows_together = 256 / update_rows * update_rows;
 constexpr Index longest_part = panel_numbers / block_width;
 
+// Asks for columns [from, to) of rows [first, last) of a matrix to be in the second cache by the
+// time they are needed.
+inline void fetch(const float* matrix, Index row, Index first, Index last, Index from, Index to) {
+  constexpr Index line = 16, second_cache = 2;
+  for (Index r = first; r < last; ++r) {
+    for (Index c = from; c < to; c += line) {
+      __builtin_prefetch(matrix + r * row + c, 0, second_cache);
+    }
+  }
+}
+
+// The share of `length` that falls to each of `parts`, if there are any.
+inline Index share_of(Index length, Index parts) {
+  return parts > 0 ? (length + parts - 1) / parts : 0;
+}
+
 // packed[l, c] = b[start + l, j0 + c]. What is beyond the last column is dropped later.
 [[gnu::always_inline]] inline void pack_columns(const Product& p, Index start, Index length,
                                                 Index j0, Index width, float* packed) {

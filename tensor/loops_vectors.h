@@ -55,22 +55,6 @@ inline void store(Lanes v, float* to) { memcpy(to, &v, sizeof v); }
 
 inline Index smaller(Index a, Index b) { return a < b ? a : b; }
 
-// Asks for columns [from, to) of rows [first, last) of a matrix to be in the second cache by the
-// time they are needed.
-inline void fetch(const float* matrix, Index row, Index first, Index last, Index from, Index to) {
-  constexpr Index line = 16, second_cache = 2;
-  for (Index r = first; r < last; ++r) {
-    for (Index c = from; c < to; c += line) {
-      __builtin_prefetch(matrix + r * row + c, 0, second_cache);
-    }
-  }
-}
-
-// The share of `length` that falls to each of `parts`, if there are any.
-inline Index share_of(Index length, Index parts) {
-  return parts > 0 ? (length + parts - 1) / parts : 0;
-}
-
 }  // namespace
 }  // namespace tapegrad::kernels::TAPEGRAD_ISA
 #endif

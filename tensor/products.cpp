@@ -8,10 +8,8 @@
 namespace tapegrad::kernels {
 namespace {
 
-// A thread's room for copied rows, null for none. It stays, so that only the first product
-// allocates.
+// A thread's room for copied rows. It stays, so that only the first product allocates.
 float* room_for(Index numbers) {
-  if (numbers == 0) return nullptr;
   thread_local std::vector<float> room;
   if (std::ssize(room) < numbers) room.resize(static_cast<std::size_t>(numbers));
   return room.data();

@@ -136,8 +136,7 @@ void for_each_image(Index places, Index first, Index last, F f) {
   }
 }
 
-// The columns of so many numbers of a window stay in the first cache, for one tile, or in the
-// second one, for a group's places.
+// The columns of so many numbers of a window stay in the first cache, for one tile.
 constexpr Index column_rows = 64;
 
 // Convolves images with a matrix of filters [filters, window_size] into `out`; a null `b` stands
@@ -240,8 +239,9 @@ struct WeightGradient {
   const float* dy;
   float* dw;
 
-  // So many channels' windows become columns together, whichever thread has them: for 3 x 3 these
-  // fill three of narrow's blocks at AVX2.
+  // So many channels' windows become columns together, whichever thread has them. For a group's
+  // places these stay in the second cache, and for 3 x 3 they fill three of narrow's blocks at
+  // AVX2.
   Index channels_together() const {
     constexpr Index columns = 72, most = 24;
     return std::clamp<Index>(columns / (f.window_height * f.window_width), 1, most);

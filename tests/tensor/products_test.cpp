@@ -126,12 +126,17 @@ struct Case {
 };
 
 // Each way once, and the pieces of our own and of OpenBLAS both of rows and of columns.
-constexpr Case cases[] = {
-    {Op::none, Op::transpose, 100, 50, 1030},     {Op::transpose, Op::none, 50, 1100, 100},
-    {Op::none, Op::transpose, 900, 30, 140},      {Op::none, Op::transpose, 501, 300, 70},
-    {Op::none, Op::none, 33, 1024, 70},           {Op::none, Op::transpose, 64, 1100, 1100},
-    {Op::none, Op::none, 2100, 64, 600},          {Op::transpose, Op::transpose, 30, 40, 50},
-    {Op::transpose, Op::transpose, 800, 300, 90}, {Op::none, Op::transpose, 1000, 1400, 50}};
+constexpr Case cases[] = {{Op::none, Op::transpose, 100, 50, 1030},
+                          {Op::transpose, Op::none, 50, 1100, 100},
+                          {Op::none, Op::transpose, 900, 30, 140},
+                          {Op::none, Op::transpose, 501, 300, 70},
+                          {Op::none, Op::none, 33, 1024, 70},
+                          {Op::none, Op::transpose, 64, 1100, 1100},
+                          {Op::none, Op::none, 2100, 64, 600},
+                          {Op::transpose, Op::transpose, 30, 40, 50},
+                          {Op::transpose, Op::transpose, 800, 300, 90},
+                          {Op::none, Op::transpose, 1000, 1400, 50},
+                          {Op::transpose, Op::transpose, 20, 3400, 1100}};
 
 Tensor<float> multiply(const Case& c, const Tensor<float>& a, const Tensor<float>& b) {
   Tensor<float> out({c.m, c.n}, 0.5F);
