@@ -311,17 +311,20 @@ TEST_CASE("products: NaN and infinity reach the elements they belong to, and no 
 
 TEST_CASE("products: the way depends on the shape") {
   CHECK(choose_way(nullptr, Op::none, Op::transpose, 100, 50, 3072) == Way::blas);
-  for (const ProductTable& table : every_product_table()) {
+  for (const bool general : {false, true}) {
+    ProductLoops own{};
+    own.general = general;
     const auto way = [&](Op op_a, Op op_b, Index m, Index n, Index k) {
-      return choose_way(table.loops, op_a, op_b, m, n, k);
+      return choose_way(&own, op_a, op_b, m, n, k);
     };
+    CAPTURE(general);
     CHECK(way(Op::none, Op::transpose, 100, 50, 3072) == Way::narrow);
     CHECK(way(Op::transpose, Op::none, 50, 3072, 100) == Way::updates);
     CHECK(way(Op::none, Op::none, 32, 1024, 75) == Way::updates);
     CHECK(way(Op::none, Op::transpose, 100, 10, 50) == Way::blas);
     CHECK(way(Op::transpose, Op::transpose, 100, 50, 3072) == Way::blas);
     CHECK(way(Op::transpose, Op::none, 1, 3072, 100) == Way::blas);
-    const auto if_general = [&](Way own) { return table.loops->general ? own : Way::blas; };
+    const auto if_general = [&](Way chosen) { return general ? chosen : Way::blas; };
     CHECK(way(Op::none, Op::transpose, 1000, 200, 3072) == if_general(Way::narrow));
     CHECK(way(Op::none, Op::transpose, 256, 1024, 1024) == if_general(Way::updates));
     CHECK(way(Op::transpose, Op::none, 1024, 3072, 256) == if_general(Way::updates));
