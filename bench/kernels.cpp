@@ -139,6 +139,13 @@ void register_products() {
       {"h W2^T    [100,50] x [10,50]^T", {Op::none, Op::transpose, batch, classes, hidden}},
       {"dW2       [100,10]^T x [100,50]", {Op::transpose, Op::none, classes, hidden, batch}},
       {"dh        [100,10] x [10,50]", {Op::none, Op::none, batch, hidden, classes}},
+      // at the bounds of what our own are chosen for at AVX2
+      {"bound     [16,128] x [5,128]^T", {Op::none, Op::transpose, 16, 5, 128}},
+      {"bound     [1000,3072] x [200,3072]^T", {Op::none, Op::transpose, 1000, 200, 3072}},
+      {"bound     [1000,32] x [24,32]^T", {Op::none, Op::transpose, 1000, 24, 32}},
+      {"bound     [256,64] x [64,64]", {Op::none, Op::none, 256, 64, 64}},
+      {"bound     [5,1024] x [1024,1024]", {Op::none, Op::none, 5, 1024, 1024}},
+      {"bound     [256,1000]^T x [256,400]", {Op::transpose, Op::none, 1000, 400, 256}},
   };
   for (const Row& row : rows) {
     benchmark::RegisterBenchmark(row.name, gemm, row.sizes)->Unit(benchmark::kMicrosecond);

@@ -56,7 +56,7 @@ Index rows_per_piece(Index features) {
   return std::max<Index>(1, kernels::elements_per_piece / features);
 }
 
-// Rows [first, last) of x = image(i) standardised, for each row i.
+// Rows [first, last) of x = image(i) standardised, for each row i; some at a time, which is faster.
 template <Real T, class Image>
 void standardize_rows(const Standardizer& standardizer, Index first, Index last, Image image,
                       View<T> x) {

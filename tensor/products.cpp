@@ -15,9 +15,9 @@ float* room_for(Index numbers) {
   return room.data();
 }
 
-// At AVX2, beside OpenBLAS's kernels for Zen and Haswell: 0.5 to 1.0 of its time, and down to 0.2
-// for fewer than 24 columns. Beyond these bounds the columns of a block that are not there (small
-// n) and copying (small m) cost more than is saved.
+// At AVX2, beside OpenBLAS's kernels for Zen: 0.5 to 1.05 of its time, and 0.2 to 0.9 for fewer
+// than 24 columns (`script/bench kernels` has some at the bounds). Beyond these bounds the columns
+// of a block that are not there (small n) and copying (small m) cost more than is saved.
 Way choose_of_general(Op op_a, Op op_b, Index m, Index n, Index k) {
   constexpr Index many_columns = 256;
   if (op_a == Op::none && op_b == Op::transpose && n < many_columns) {
