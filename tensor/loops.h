@@ -159,9 +159,15 @@ struct TrainingLoops {
                   T* square, T* mean, T* velocity, T* w);
 };
 
+/// One step of gradient descent: w -= lr * (g + weight_decay * w).
+struct Descent {
+  float lr;
+  float weight_decay;
+};
+
 /// A matrix product: out [m, n] = op(a) op(b), or += when not fresh, the result's rows one after
-/// the other. Rows of op(a) are a_row apart and its columns a_column; the rows in which b is stored
-/// are b_row apart.
+/// the other; or, with `descent`, a step of `out` along the product as its gradient. Rows of op(a)
+/// are a_row apart and its columns a_column; the rows in which b is stored are b_row apart.
 struct Product {
   Index m, n, k;
   const float* a;
@@ -171,8 +177,9 @@ struct Product {
   float* out;
   Index out_row;
   bool fresh;
-  bool b_transposed = false;  // for `updates`
-  float* room = nullptr;      // as ProductLoops asks for
+  bool b_transposed = false;         // for `updates`
+  float* room = nullptr;             // as ProductLoops asks for
+  const Descent* descent = nullptr;  // for `updates`, where k <= longest_descent
 };
 
 /// Pixels of some images whose every window lies inside, as a border of zeros makes it: the first
@@ -197,7 +204,8 @@ struct ProductLoops {
   Index row_step;     // a piece of `narrow` begins at a multiple of so many rows
   Index column_step;  // a piece of `updates` begins at a multiple of so many columns
   bool general;  // whether they were measured to keep up with OpenBLAS on most shapes, not a few
-  Index update_room;  // numbers that `updates` need room for
+  Index update_room;      // numbers that `updates` need room for
+  Index longest_descent;  // a longer sum is not ready at once
   // rows [first, last) of a b^T: b is stored [n, k], and a_column is 1
   void (*narrow)(const Product& p, Index first, Index last);
   // columns [first, last) of op(a) op(b): b is stored [k, n] or, transposed, [n, k]

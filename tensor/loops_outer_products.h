@@ -129,12 +129,32 @@ inline void pack_rows(const Product& p, Index i0, Index rows, Index start, Index
   }
 }
 
-// out = a whole block, or += when not fresh: a[i][l * a_column] times b[l * b_row] and what
-// follows. What there is less of, of a column of a and a row of b, is kept in registers.
+// What becomes of a number of the result, or of a vector, when its part of the sum is there.
+enum class Put { set, add, descend };
+
+[[gnu::always_inline]] inline void put(Put how, Descent by, Lanes sum, float* to) {
+  if (how == Put::descend) {
+    const Lanes w = load(to);
+    store(w - all(by.lr) * (sum + all(by.weight_decay) * w), to);
+  } else {
+    store(how == Put::set ? sum : load(to) + sum, to);
+  }
+}
+
+[[gnu::always_inline]] inline void put(Put how, Descent by, float sum, float* to) {
+  if (how == Put::descend) {
+    *to -= by.lr * (sum + by.weight_decay * *to);
+  } else {
+    *to = how == Put::set ? sum : *to + sum;
+  }
+}
+
+// Puts a whole block to `out`: a[i][l * a_column] times b[l * b_row] and what follows. What there
+// is less of, of a column of a and a row of b, is kept in registers.
 template <Index rows, Index vectors>
 [[gnu::always_inline]] inline void update_block(const float* const* a, Index a_column,
                                                 const float* b, Index b_row, Index length,
-                                                float* out, Index out_row, bool fresh) {
+                                                float* out, Index out_row, Put how, Descent by) {
   Lanes sums[rows][vectors];
   for (Index i = 0; i < rows; ++i) {
     for (Index v = 0; v < vectors; ++v) sums[i][v] = all(0);
@@ -158,10 +178,7 @@ template <Index rows, Index vectors>
     }
   }
   for (Index i = 0; i < rows; ++i) {
-    for (Index v = 0; v < vectors; ++v) {
-      float* to = out + i * out_row + v * lanes;
-      store(fresh ? sums[i][v] : load(to) + sums[i][v], to);
-    }
+    for (Index v = 0; v < vectors; ++v) put(how, by, sums[i][v], out + i * out_row + v * lanes);
   }
 }
 
@@ -175,16 +192,17 @@ template <Index rows = update_rows, Index vectors = update_vectors>
   float* out = p.out + i0 * p.out_row + j0;
   const Index rows_there = smaller(rows, p.m - i0);
   const Index columns_there = smaller(width, p.n - j0);
+  const Put how = p.descent != nullptr ? Put::descend : fresh ? Put::set : Put::add;
+  const Descent by = p.descent != nullptr ? *p.descent : Descent{};
   if (rows_there == rows && columns_there == width) {
-    update_block<rows, vectors>(a, a_column, b, b_row, length, out, p.out_row, fresh);
+    update_block<rows, vectors>(a, a_column, b, b_row, length, out, p.out_row, how, by);
     return;
   }
   float block[rows * width];
-  update_block<rows, vectors>(a, a_column, b, b_row, length, block, width, true);
+  update_block<rows, vectors>(a, a_column, b, b_row, length, block, width, Put::set, by);
   for (Index i = 0; i < rows_there; ++i) {
     for (Index c = 0; c < columns_there; ++c) {
-      float& to = out[i * p.out_row + c];
-      to = fresh ? block[i * width + c] : to + block[i * width + c];
+      put(how, by, block[i * width + c], out + i * p.out_row + c);
     }
   }
 }

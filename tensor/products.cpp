@@ -74,6 +74,25 @@ void compute_updates(const ProductLoops& own, const Product& p) {
   });
 }
 
+Product product(Op op_a, Op op_b, View<const float> a, View<const float> b, Target<float> out) {
+  const bool a_transposed = op_a == Op::transpose;
+  const Index m = out.to.shape()[0];
+  const Index n = out.to.shape()[1];
+  const Index k = a.shape()[a_transposed ? 0 : 1];
+  return {.m = m,
+          .n = n,
+          .k = k,
+          .a = a.data(),
+          .a_row = a_transposed ? 1 : k,
+          .a_column = a_transposed ? m : 1,
+          .b = b.data(),
+          .b_row = b.shape()[1],
+          .out = out.to.data(),
+          .out_row = n,
+          .fresh = out.fresh,
+          .b_transposed = op_b == Op::transpose};
+}
+
 }  // namespace
 
 // OpenBLAS copies both operands into an order of its own, which pays when each number is used often
@@ -86,26 +105,23 @@ Way choose_way(const ProductLoops* own, Op op_a, Op op_b, Index m, Index n, Inde
 bool compute_own_product(Op op_a, Op op_b, View<const float> a, View<const float> b,
                          Target<float> out) {
   const ProductLoops* own = product_loops();
-  const bool a_transposed = op_a == Op::transpose;
-  const Index m = out.to.shape()[0];
-  const Index n = out.to.shape()[1];
-  const Index k = a.shape()[a_transposed ? 0 : 1];
-  const Way way = choose_way(own, op_a, op_b, m, n, k);
+  const Product p = product(op_a, op_b, a, b, out);
+  const Way way = choose_way(own, op_a, op_b, p.m, p.n, p.k);
   if (way == Way::blas) return false;
-  const Product p{.m = m,
-                  .n = n,
-                  .k = k,
-                  .a = a.data(),
-                  .a_row = a_transposed ? 1 : k,
-                  .a_column = a_transposed ? m : 1,
-                  .b = b.data(),
-                  .b_row = b.shape()[1],
-                  .out = out.to.data(),
-                  .out_row = n,
-                  .fresh = out.fresh,
-                  .b_transposed = op_b == Op::transpose};
   way == Way::narrow ? compute_narrow(*own, p) : compute_updates(*own, p);
   return true;
+}
+
+bool can_descend_along(const Shape& a, const Shape& b) {
+  const ProductLoops* own = product_loops();
+  return choose_way(own, Op::transpose, Op::none, a[1], b[1], a[0]) == Way::updates &&
+         a[0] <= own->longest_descent;
+}
+
+void descend_along(View<const float> a, View<const float> b, Descent by, View<float> w) {
+  Product p = product(Op::transpose, Op::none, a, b, w);
+  p.descent = &by;
+  compute_updates(*product_loops(), p);
 }
 
 std::string blas_warning(const char* core_type, std::string_view core,

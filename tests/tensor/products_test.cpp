@@ -254,6 +254,64 @@ TEST_CASE("products: more rows than are copied at a time, whole and cut") {
   }
 }
 
+TEST_CASE("products: a step along a product has the bits of the product and the step") {
+  const Descent by{0.3F, 0.01F};
+  const UpdateRule<float> rule{by.lr, by.weight_decay, 0, 1, infinity, false};
+  for (const Kind& kind : kinds) {
+    if (kind.narrow) continue;
+    for (const Index k : {1, 99, 128}) {
+      const Operands operands(kind, 11, 121, k);
+      for (const ProductTable& table : every_product_table()) {
+        REQUIRE(k <= table.loops->longest_descent);
+        for (const Index m : {1, 2, 3, 4, 5, 8, 9, 11}) {
+          for (const Index n : {1, 23, 24, 48, 50, 80, 96, 97, 121}) {
+            CAPTURE(table.name, kind.name, m, n, k);
+            const Tensor<float> start = random<float>({m, n}, -1, 1, 33);
+            std::vector<float> gradient(static_cast<std::size_t>(m * n), nan_value);
+            compute(*table.loops, kind, operands.product(m, n, gradient.data(), true));
+            Tensor<float> apart = start;
+            training_loops<float>().descend(m * n, rule, gradient.data(), apart.data());
+            Tensor<float> at_once = start;
+            Product p = operands.product(m, n, at_once.data(), true);
+            p.descent = &by;
+            compute(*table.loops, kind, p);
+            CHECK(same_bits(at_once, apart));
+            const Descent without_decay{by.lr, 0};
+            p.descent = &without_decay;
+            compute(*table.loops, kind, p);
+            CHECK_FALSE(same_bits(at_once, apart));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("products: a step along a product on any number of threads") {
+  const Tensor<float> a = random<float>({100, 50}, -1, 1, 34);
+  const Tensor<float> b = random<float>({100, 3072}, -1, 1, 35);
+  const Tensor<float> start = random<float>({50, 3072}, -1, 1, 36);
+  if (!can_descend_along(a.shape(), b.shape())) return;  // on a processor without the loops
+  Tensor<float> apart(start.shape());
+  gemm<float>(Op::transpose, Op::none, a, b, apart.view());
+  for (Index i = 0; i < start.size(); ++i) {
+    apart[i] = start[i] - 0.1F * (apart[i] + 0.02F * start[i]);
+  }
+  for (const int count : {1, 2, 3, 4}) {
+    set_threads(count);
+    Tensor<float> at_once = start;
+    descend_along(a, b, {0.1F, 0.02F}, at_once);
+    CHECK(same_bits(at_once, apart));
+  }
+  set_threads(1);
+}
+
+TEST_CASE("products: sums that are not ready at once, and few columns, are no way to step along") {
+  CHECK_FALSE(can_descend_along({256, 50}, {256, 3072}));
+  CHECK_FALSE(can_descend_along({100, 10}, {100, 50}));
+  CHECK_FALSE(can_descend_along({0, 50}, {0, 3072}));
+}
+
 TEST_CASE("products: the comparison notices what a kernel might drop") {
   for (const Kind& kind : kinds) {
     const Index m = 11;
