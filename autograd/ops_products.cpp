@@ -105,7 +105,7 @@ Var<T> linear(Var<T> x, Var<T> w, Var<T> b) {
   kernels::linear<T>(x.value(), w.value(), b.value(), y.out());
   return y.vjp([=](View<const T> dy) {
     if (x.needs_grad()) kernels::gemm<T>(Op::none, Op::none, dy, w.value(), x.grad());
-    if (w.needs_grad()) kernels::gemm<T>(Op::transpose, Op::none, dy, x.value(), w.grad());
+    if (w.needs_grad()) w.add_product(dy, x.value());
     if (b.needs_grad()) kernels::sum_axis<T>(dy, 0, b.grad());
   });
 }

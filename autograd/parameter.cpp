@@ -14,6 +14,12 @@ View<const T> Parameter<T>::gradient() const {
                     "a tape that recorded it",
                     to_string(shape())));
   }
+  if (factored_) {
+    throw GradError(
+        fmt::format("the gradient of a parameter of shape {} went into the last step without being "
+                    "written, as minimize does; to look at it, call tape.backward(loss) and step()",
+                    to_string(shape())));
+  }
   return gradient_;
 }
 

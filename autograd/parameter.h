@@ -30,7 +30,8 @@ class Parameter {
     return value_;
   }
 
-  /// d loss / d value of the last backward pass. Throws GradError when there has been none.
+  /// d loss / d value of the last backward pass. Throws GradError when there has been none, or when
+  /// Optimizer::minimize used it up without writing it.
   View<const T> gradient() const;
 
   /// Whether a backward pass has written the gradient since it was last consumed.
@@ -51,6 +52,7 @@ class Parameter {
   std::uint64_t version_ = 0;
   bool touched_ = false;  // during a backward pass: the gradient holds numbers of this pass
   bool has_new_gradient_ = false;
+  bool factored_ = false;  // the last pass left it as factors: gradient_ holds an older one
   bool frozen_ = false;
 };
 

@@ -162,12 +162,14 @@ void Tape<T>::start_gradients(bool accumulating) {
   for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
     Parameter<T>* parameter = leaf->leaf->parameter;
     if (parameter == nullptr) continue;
-    parameter->touched_ = accumulating && parameter->has_new_gradient_;
+    parameter->touched_ = accumulating && parameter->has_new_gradient_ && !parameter->factored_;
   }
   // Until this pass is through, no gradient is whole; a vjp that throws must not leave one for a
   // step.
   for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
-    if (leaf->leaf->parameter != nullptr) leaf->leaf->parameter->has_new_gradient_ = false;
+    if (leaf->leaf->parameter == nullptr) continue;
+    leaf->leaf->parameter->has_new_gradient_ = false;
+    leaf->leaf->parameter->factored_ = false;
   }
 }
 
@@ -191,6 +193,34 @@ void Tape<T>::run_backward(Var<T> loss, bool accumulating) {
   finish_gradients();
 }
 
+template <Scalar T>
+void Tape<T>::backward(Var<T> loss, FactoredGradients<T>& factored) {
+  factored.clear();
+  if (observer_ == nullptr) factored_ = &factored;
+  run_backward(loss, false);
+  factored_ = nullptr;
+}
+
+template <Scalar T>
+void Tape<T>::add_product(Node<T>& node, const Factors<T>& factors) {
+  Parameter<T>* parameter = parameter_of(node);
+  const bool may_be_kept =
+      factored_ != nullptr && parameter != nullptr && !parameter->touched_ && !parameter->frozen();
+  if (may_be_kept && factored_->keep(*parameter, factors)) {
+    parameter->touched_ = parameter->factored_ = true;
+    return;
+  }
+  const Grad<T> gradient = touch(node);
+  kernels::gemm<T>(kernels::Op::transpose, kernels::Op::none, factors.a, factors.b, gradient);
+}
+
+// The parameter turns out to have more than one share in the loss.
+template <Scalar T>
+void Tape<T>::write_factored(Parameter<T>& parameter) {
+  factored_->write(parameter, parameter.gradient_);
+  parameter.factored_ = false;
+}
+
 // Every op stands behind its operands, so when a node is reached its gradient is complete.
 template <Scalar T>
 void Tape<T>::walk_back() {
@@ -211,6 +241,7 @@ View<const T> Tape<T>::gradient(Var<T> x) const {
     throw GradError(fmt::format(
         "gradient: this value ({}) is a constant or depends on constants only", node.op));
   }
+  if (const Parameter<T>* parameter = parameter_of(node)) return parameter->gradient();
   if (node.gradient == nullptr) {
     require_innermost("gradient");
     node.gradient = arena_->allocate_array<T>(node.shape.size());

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "autograd/arena.h"
+#include "autograd/factored_gradients.h"
 #include "autograd/parameter.h"
 
 namespace tapegrad {
@@ -89,6 +90,12 @@ class Var {
   /// Inside a vjp: where this operand's gradient goes. Calling it marks the operand as touched, so
   /// call it once per kernel, in a statement of its own, and only when needs_grad().
   Grad<T> grad() const { return node_->tape->touch(*node_); }
+
+  /// Inside a vjp: grad() += a^T b, where a parameter's gradient may be left as these factors. They
+  /// must stay as they are until the tape ends.
+  void add_product(View<const T> a, View<const T> b) const {
+    node_->tape->add_product(*node_, {a, b});
+  }
 
   /// The number, of a value that has exactly one. Throws ShapeError otherwise.
   T item() const;
@@ -186,6 +193,10 @@ class Tape {
   /// The same, adding to gradients that no step has consumed.
   void backward(Var<T> loss, Accumulate) { run_backward(loss, true); }
 
+  /// The first, but gradients of listed parameters may be left as factors, which are numbers of
+  /// this tape. Where an observer watches, all are written.
+  void backward(Var<T> loss, FactoredGradients<T>& factored);
+
   /// d loss / d x after backward, for any value on the tape; zeros when the loss does not depend on
   /// it. Of a parameter: what its gradient() holds, under `accumulate` the sum so far. Throws
   /// GradError before backward or for a constant.
@@ -246,10 +257,16 @@ class Tape {
   Grad<T> touch(Node<T>& node) {
     assert(node.needs_grad && "ask needs_grad() before grad()");
     if (node.gradient == nullptr) node.gradient = new_numbers(node.shape.size());
-    const bool is_parameter = node.vjp == nullptr && node.leaf->parameter != nullptr;
-    bool& touched = is_parameter ? node.leaf->parameter->touched_ : node.touched;
+    Parameter<T>* parameter = parameter_of(node);
+    if (parameter != nullptr && parameter->factored_) write_factored(*parameter);
+    bool& touched = parameter != nullptr ? parameter->touched_ : node.touched;
     return {View<T>(node.gradient, node.shape), !std::exchange(touched, true)};
   }
+  static Parameter<T>* parameter_of(const Node<T>& node) {
+    return node.needs_grad && node.vjp == nullptr ? node.leaf->parameter : nullptr;
+  }
+  void add_product(Node<T>& node, const Factors<T>& factors);
+  void write_factored(Parameter<T>& parameter);
   void run_backward(Var<T> loss, bool accumulating);
   void require_backward_allowed(Var<T> loss) const;
   void start_gradients(bool accumulating);
@@ -267,6 +284,7 @@ class Tape {
   Node<T>* last_ = nullptr;
   Node<T>* leaves_ = nullptr;
   TapeObserver<T>* observer_ = nullptr;
+  FactoredGradients<T>* factored_ = nullptr;  // during a backward pass that has such
   bool recording_;
   bool backward_done_ = false;
 };

@@ -32,6 +32,20 @@ void require_valid(const ParamGroups<T>& groups, const Clip& clip) {
   }
 }
 
+template <Real T>
+void descend_along(const Factors<T>& factors, const kernels::UpdateRule<T>& rule, View<T> w) {
+  if constexpr (std::same_as<T, float>) {  // of doubles there are none
+    kernels::descend_along(factors.a, factors.b, {rule.lr, rule.weight_decay}, w);
+  }
+}
+
+// Factors are numbers of a tape: whatever happens, they must not outlive minimize.
+template <Real T>
+struct Forget {
+  FactoredGradients<T>& factored;
+  ~Forget() { factored.clear(); }
+};
+
 }  // namespace
 
 template <Real T>
@@ -51,7 +65,10 @@ template <Real T>
 Optimizer<T>::Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip)
     : groups_(std::move(groups)), schedule_(std::move(schedule)), clip_(clip) {
   require_valid(groups_, clip_);
-  for (const auto& group : groups_) updates_.resize(updates_.size() + group.parameters.size());
+  for (const auto& group : groups_) {
+    for (const auto& p : group.parameters) factored_.list(*p.parameter);
+  }
+  updates_.resize(factored_.size());
 }
 
 template <Real T>
@@ -83,6 +100,19 @@ double Optimizer<T>::gradient_scale() const {
 }
 
 template <Real T>
+void Optimizer<T>::minimize(Var<T> loss) {
+  const bool clips = clip_.norm > 0 || clip_.value > 0;
+  if (!descends_plainly() || clips) {
+    loss.tape().backward(loss);
+    step();
+    return;
+  }
+  const Forget<T> afterwards{factored_};
+  loss.tape().backward(loss, factored_);
+  step();
+}
+
+template <Real T>
 void Optimizer<T>::step() {
   require_new_gradient();
   const double rate = lr();
@@ -100,7 +130,11 @@ void Optimizer<T>::step() {
     for (const auto& p : group.parameters) {
       if (p.parameter->has_new_gradient() && !p.parameter->frozen()) {
         ++updates_[slot];
-        update(slot, *p.parameter, rule);
+        if (const Factors<T>* factors = factored_.at(slot)) {
+          descend_along(*factors, rule, p.parameter->write());
+        } else {
+          update(slot, *p.parameter, rule);
+        }
       }
       p.parameter->consume_gradient();
       ++slot;

@@ -4,6 +4,7 @@
 #include <map>
 #include <string>
 
+#include "autograd/tape.h"
 #include "optim/param_group.h"
 #include "optim/schedule.h"
 #include "tensor/loops.h"
@@ -35,6 +36,11 @@ class Optimizer {
   /// One update with the learning rate lr(). Parameters without a new gradient (frozen, or not on
   /// the last tape) stay. Throws GradError when no parameter has a new gradient.
   void step();
+
+  /// loss.tape().backward(loss) and step() in one, with the same bits, and faster where a rule can
+  /// move a weight as its gradient is computed, a few numbers at a time: that gradient is written
+  /// nowhere, and the weight's gradient() throws until another backward pass. Throws as both do.
+  void minimize(Var<T> loss);
 
   /// How many updates were made.
   Index steps() const { return steps_; }
@@ -70,6 +76,9 @@ class Optimizer {
   virtual void update(std::size_t slot, Parameter<T>& parameter,
                       const kernels::UpdateRule<T>& rule) = 0;
 
+  /// Whether an update is w -= lr (g + weight_decay * w), with g as it comes.
+  virtual bool descends_plainly() const { return false; }
+
  private:
   void require_new_gradient() const;
   double gradient_scale() const;
@@ -80,6 +89,7 @@ class Optimizer {
   Clip clip_;
   Index steps_ = 0;
   std::vector<std::int64_t> updates_;   // by slot
+  FactoredGradients<T> factored_;       // by slot, while minimize is under way
   std::map<std::string, Memory> kept_;  // by name
 };
 

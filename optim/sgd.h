@@ -25,6 +25,7 @@ class Sgd final : public Optimizer<T> {
  private:
   void update(std::size_t slot, Parameter<T>& parameter,
               const kernels::UpdateRule<T>& rule) override;
+  bool descends_plainly() const override { return velocities_.empty(); }
 
   SgdOptions options_;
   typename Optimizer<T>::Memory& velocities_;  // by slot; empty without momentum
