@@ -76,21 +76,18 @@ std::string Trainer<T>::place() const {
   return fmt::format("step {} ({}learning rate {:g})", step, batch, optimizer_.lr());
 }
 
+// Records the loss of the next batch and calls use(loss) while there is a tape; returns the loss.
 template <Real T>
-double Trainer<T>::record_and_differentiate() {
+template <class Use>
+double Trainer<T>::record(const Use& use) {
   Tape<T> tape;
   tape.observe(observer_);
-  const Var<T> recorded = loss_(tape);
-  const auto loss = static_cast<double>(recorded.item());
-  if (!std::isfinite(loss)) require_finite("the loss", loss, place());
-  tape.backward(recorded);
-  return loss;
-}
-
-template <Real T>
-double Trainer<T>::differentiate() {
   try {
-    return record_and_differentiate();
+    const Var<T> recorded = loss_(tape);
+    const auto loss = static_cast<double>(recorded.item());
+    if (!std::isfinite(loss)) require_finite("the loss", loss, place());
+    use(recorded);
+    return loss;
   } catch (const AnomalyError& error) {
     throw AnomalyError(error.anomaly, place() + ": ");
   }
@@ -98,9 +95,12 @@ double Trainer<T>::differentiate() {
 
 template <Real T>
 double Trainer<T>::step() {
-  const double loss = differentiate();
-  optimizer_.step();
-  return loss;
+  return record([this](Var<T> loss) { optimizer_.minimize(loss); });
+}
+
+template <Real T>
+double Trainer<T>::differentiate() {
+  return record([](Var<T> loss) { loss.tape().backward(loss); });
 }
 
 template <Real T>

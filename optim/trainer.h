@@ -37,7 +37,8 @@ struct TrainerOptions {
   /// Leaves the parameters as they were at the measurement with the best validation accuracy (the
   /// first, on ties) instead of as the last update left them.
   bool keep_best = false;
-  /// Called after each update; `step` counts from 1.
+  /// Called after each update; `step` counts from 1. Gradients may be gone by then, see
+  /// Optimizer::minimize.
   std::function<void(Index step, double loss)> on_step = {};
   std::function<void(const Measurement&)> on_measure = {};
   /// Asked after each update: whether to save a checkpoint, if there are any, and leave run() by
@@ -46,7 +47,7 @@ struct TrainerOptions {
   bool progress = true;  // on a terminal
 };
 
-/// Repeats: record the loss, run backward, step.
+/// Repeats: record the loss, minimize it by a step.
 template <Real T>
 class Trainer {
  public:
@@ -100,9 +101,10 @@ class Trainer {
   const Measurement& best() const;
 
  private:
+  template <class Use>
+  double record(const Use& use);
   double step();
   double differentiate();
-  double record_and_differentiate();
   std::string place() const;
   void measure();
   void measure_if_due();
