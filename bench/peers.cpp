@@ -124,7 +124,8 @@ void print_table(const std::vector<Result>& results, Clock clock) {
                paired_ratio(result.turns, floor.turns, clock),
                paired_ratio(result.turns, us.turns, clock));
   }
-  fmt::print("  our last turn's batch, forward, backward, update: {}us\n\n", us.turns.back().note);
+  fmt::print("  our last turn's batch, forward, backward with update: {}us\n\n",
+             us.turns.back().note);
 }
 
 void print_targets(const std::vector<Result>& results, Clock clock, const Targets& targets) {
