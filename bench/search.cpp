@@ -17,7 +17,7 @@ namespace {
 using namespace tapegrad;
 using namespace tapegrad::bench;
 
-constexpr Index workers = 2, lambdas = 8, together = 4, half_cycle = 900, validation = 5000,
+constexpr Index workers = 2, lambdas = 8, together = 2, half_cycle = 900, validation = 5000,
                 whole_search = 3600;
 const std::string eigen = "Eigen", torch = "PyTorch, 2 processes";
 

@@ -25,7 +25,7 @@ namespace {
 
 // Trainings that take turns on a thread: the next batch is gathered once for all of them. More
 // would save little more, and lose more when the program is killed.
-constexpr Index together = 4;
+constexpr Index together = 2;
 
 DatasetOptions all_batches() {
   DatasetOptions options;
