@@ -141,7 +141,7 @@ void gemm(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> out);
 /// the product anywhere: a [k, m], b [k, n], w [m, n], of shapes that can_descend_along.
 void descend_along(View<const float> a, View<const float> b, Descent by, View<float> w);
 
-/// Whether that is the fastest way for a and b of these shapes.
+/// Whether there is a loop for that, and no faster way, for a and b of these shapes.
 bool can_descend_along(const Shape& a, const Shape& b);
 
 /// out = x w^T + b: x [N, in], w [out, in], b [out].

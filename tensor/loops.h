@@ -178,7 +178,6 @@ struct Product {
   Index out_row;
   bool fresh;
   bool b_transposed = false;         // for `updates`
-  float* room = nullptr;             // as ProductLoops asks for
   const Descent* descent = nullptr;  // for `updates`, where k <= longest_descent
 };
 
@@ -204,7 +203,6 @@ struct ProductLoops {
   Index row_step;     // a piece of `narrow` begins at a multiple of so many rows
   Index column_step;  // a piece of `updates` begins at a multiple of so many columns
   bool general;  // whether they were measured to keep up with OpenBLAS on most shapes, not a few
-  Index update_room;      // numbers that `updates` need room for
   Index longest_descent;  // a longer sum is not ready at once
   // rows [first, last) of a b^T: b is stored [n, k], and a_column is 1
   void (*narrow)(const Product& p, Index first, Index last);

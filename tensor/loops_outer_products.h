@@ -225,10 +225,11 @@ template <Index rows = update_rows, Index vectors = update_vectors>
   }
 }
 
-// Columns [first, last) of some rows of the result, which lie packed in the room, for a part of k.
+// Columns [first, last) of some rows of the result, for a part of k; these rows of a are packed.
 [[gnu::always_inline]] inline void update_rows_at(const Product& p, Index i0, Index rows,
-                                                  Index start, Index length, Index width,
-                                                  Index first, Index last) {
+                                                  const float* packed_rows, Index start,
+                                                  Index length, Index width, Index first,
+                                                  Index last) {
   alignas(64) float packed[panel_numbers];
   const bool fresh = p.fresh && start == 0;
   const Index share = share_of(length, share_of(rows, update_rows));
@@ -245,20 +246,20 @@ template <Index rows = update_rows, Index vectors = update_vectors>
               smaller(j0 + 2 * width, last));
       }
       const float* a[update_rows];
-      for (Index r = 0; r < update_rows; ++r) a[r] = p.room + i * length + r;
+      for (Index r = 0; r < update_rows; ++r) a[r] = packed_rows + i * length + r;
       update_panel_at(p, i0 + i, j0, width, a, packed, length, fresh);
     }
   }
 }
 
 [[gnu::always_inline]] inline void update_in_parts(const Product& p, Index width, Index part,
-                                                   Index first, Index last) {
+                                                   float* packed_rows, Index first, Index last) {
   for (Index start = 0; start < p.k; start += part) {
     const Index length = smaller(part, p.k - start);
     for (Index i = 0; i < p.m; i += rows_together) {
       const Index rows = smaller(rows_together, p.m - i);
-      pack_rows(p, i, rows, start, length, p.room);
-      update_rows_at(p, i, rows, start, length, width, first, last);
+      pack_rows(p, i, rows, start, length, packed_rows);
+      update_rows_at(p, i, rows, packed_rows, start, length, width, first, last);
     }
   }
 }
@@ -266,10 +267,11 @@ template <Index rows = update_rows, Index vectors = update_vectors>
 // A panel is narrow where k fills it. What is chosen decides over a sum's bits, so it must depend
 // on k alone.
 void updates(const Product& p, Index first, Index last) {
+  alignas(64) float packed_rows[rows_together * longest_part];
   if (p.k <= update_length) {
-    update_in_parts(p, panel, update_length, first, last);
+    update_in_parts(p, panel, update_length, packed_rows, first, last);
   } else {
-    update_in_parts(p, block_width, longest_part, first, last);
+    update_in_parts(p, block_width, longest_part, packed_rows, first, last);
   }
 }
 

@@ -3,17 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <vector>
+#include <cassert>
 
 namespace tapegrad::kernels {
 namespace {
-
-// A thread's room for copied rows. It stays, so that only the first product allocates.
-float* room_for(Index numbers) {
-  thread_local std::vector<float> room;
-  if (std::ssize(room) < numbers) room.resize(static_cast<std::size_t>(numbers));
-  return room.data();
-}
 
 // At AVX2, beside OpenBLAS's kernels for Zen: 0.5 to 1.05 of its time, and 0.2 to 0.9 for fewer
 // than 24 columns (`script/bench kernels` has some at the bounds). Beyond these bounds the columns
@@ -64,7 +57,6 @@ void compute_updates(const ProductLoops& own, const Product& p) {
   const Index step = columns ? own.column_step : own.row_step;
   for_each_piece(length, piece_length(p, length, step), [&](Index first, Index last) {
     Product piece = p;
-    piece.room = room_for(own.update_room);
     if (!columns) {
       piece.m = last - first;
       piece.a += first * p.a_row;
@@ -119,6 +111,7 @@ bool can_descend_along(const Shape& a, const Shape& b) {
 }
 
 void descend_along(View<const float> a, View<const float> b, Descent by, View<float> w) {
+  assert(can_descend_along(a.shape(), b.shape()));
   Product p = product(Op::transpose, Op::none, a, b, w);
   p.descent = &by;
   compute_updates(*product_loops(), p);

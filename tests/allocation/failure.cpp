@@ -234,6 +234,35 @@ class Step final : public Attempt {
   Tensor<float> x_;
 };
 
+/// A step by minimize of a layer whose weights are moved as their gradients are computed.
+class Minimizing final : public Attempt {
+ public:
+  Minimizing() : x_(Rng(3).normal<float>({100, 1030}, 1)) {
+    Rng rng(1);
+    net_.add<nn::Linear<float>>(1030, 10, rng);
+    optimizer_.emplace(optim::decay_matrices(net_.parameters(), 0.02), optim::Constant{0.05});
+  }
+
+  void run() override {
+    Arena arena(128);
+    Tape<float> tape(arena);
+    optimizer_->minimize(mean(square(net_(tape.constant(x_)))));
+  }
+
+  std::uint64_t state() const override {
+    Hash hash;
+    hash.add(const_cast<nn::Sequential<float>&>(net_).parameters());
+    const Index steps = optimizer_->steps();
+    hash.add(std::as_bytes(std::span(&steps, 1)));
+    return hash.value;
+  }
+
+ private:
+  nn::Sequential<float> net_;
+  std::optional<optim::Sgd<float>> optimizer_;
+  Tensor<float> x_;
+};
+
 /// Needs memory between one half of an update and the other.
 class HalfUpdating final : public optim::Optimizer<float> {
  public:
@@ -398,6 +427,7 @@ int main() {
         making<Step<Adam<float>, AdamOptions>>(0, AdamOptions{.decoupled = true}));
   check("a later step with AdamW",
         making<Step<Adam<float>, AdamOptions>>(3, AdamOptions{.decoupled = true}));
+  check("a step by minimize", making<Minimizing>());
   check("saving parameters over a file", making<Save>());
   check("loading parameters", making<Load>());
   check("reading safetensors", making<Read>());

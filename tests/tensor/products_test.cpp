@@ -81,17 +81,8 @@ struct Operands {
   std::vector<long double> sums, sizes;
 };
 
-// Columns [first, last) of the product by updates, with room for no more than is copied at most.
-void update(const ProductLoops& loops, Product p, Index first, Index last) {
-  constexpr Index rows_of_a_block = 8;
-  const Index numbers = std::min(loops.update_room, (p.m + rows_of_a_block) * p.k);
-  std::vector<float> room(static_cast<std::size_t>(numbers), nan_value);
-  p.room = room.data();
-  loops.updates(p, first, last);
-}
-
 void compute(const ProductLoops& loops, const Kind& kind, const Product& p) {
-  kind.narrow ? loops.narrow(p, 0, p.m) : update(loops, p, 0, p.n);
+  kind.narrow ? loops.narrow(p, 0, p.m) : loops.updates(p, 0, p.n);
 }
 
 // The largest error of a rows x columns product beside its terms' sizes; NaN when any element is.
@@ -118,6 +109,25 @@ double tolerance(Index k) {
 bool same_bits(const Tensor<float>& x, const Tensor<float>& y) {
   return x.shape() == y.shape() &&
          std::memcmp(x.data(), y.data(), static_cast<std::size_t>(x.size()) * sizeof(float)) == 0;
+}
+
+// w after a step along the product as its gradient, at once and apart.
+Tensor<float> step_along(const ProductLoops& loops, const Operands& of, Tensor<float> w,
+                         const Descent& by) {
+  Product p = of.product(w.shape()[0], w.shape()[1], w.data(), true);
+  p.descent = &by;
+  loops.updates(p, 0, p.n);
+  return w;
+}
+
+Tensor<float> product_then_step(const ProductLoops& loops, const Operands& of, Tensor<float> w,
+                                const Descent& by) {
+  Tensor<float> gradient(w.shape());
+  const Product p = of.product(w.shape()[0], w.shape()[1], gradient.data(), true);
+  loops.updates(p, 0, p.n);
+  const UpdateRule<float> rule{by.lr, by.weight_decay, 0, 1, infinity, false};
+  training_loops<float>().descend(w.size(), rule, gradient.data(), w.data());
+  return w;
 }
 
 struct Case {
@@ -216,7 +226,7 @@ TEST_CASE("products: our own are right across panels and pieces") {
           for (Index first = 0; first < length; first += step) {
             const Index last = std::min(first + step, length);
             kind.narrow ? table.loops->narrow(p, first, last)
-                        : update(*table.loops, p, first, last);
+                        : table.loops->updates(p, first, last);
           }
           CHECK(pieces == whole);
           // fewer rows end in blocks of other sizes
@@ -256,30 +266,19 @@ TEST_CASE("products: more rows than are copied at a time, whole and cut") {
 
 TEST_CASE("products: a step along a product has the bits of the product and the step") {
   const Descent by{0.3F, 0.01F};
-  const UpdateRule<float> rule{by.lr, by.weight_decay, 0, 1, infinity, false};
   for (const Kind& kind : kinds) {
     if (kind.narrow) continue;
-    for (const Index k : {1, 99, 128}) {
+    for (const Index k : {1, 99, 128, 129, 256, 300}) {
       const Operands operands(kind, 11, 121, k);
       for (const ProductTable& table : every_product_table()) {
-        REQUIRE(k <= table.loops->longest_descent);
+        const bool ready = k <= table.loops->longest_descent;  // the sums, at once
         for (const Index m : {1, 2, 3, 4, 5, 8, 9, 11}) {
           for (const Index n : {1, 23, 24, 48, 50, 80, 96, 97, 121}) {
             CAPTURE(table.name, kind.name, m, n, k);
             const Tensor<float> start = random<float>({m, n}, -1, 1, 33);
-            std::vector<float> gradient(static_cast<std::size_t>(m * n), nan_value);
-            compute(*table.loops, kind, operands.product(m, n, gradient.data(), true));
-            Tensor<float> apart = start;
-            training_loops<float>().descend(m * n, rule, gradient.data(), apart.data());
-            Tensor<float> at_once = start;
-            Product p = operands.product(m, n, at_once.data(), true);
-            p.descent = &by;
-            compute(*table.loops, kind, p);
-            CHECK(same_bits(at_once, apart));
-            const Descent without_decay{by.lr, 0};
-            p.descent = &without_decay;
-            compute(*table.loops, kind, p);
-            CHECK_FALSE(same_bits(at_once, apart));
+            const Tensor<float> apart = product_then_step(*table.loops, operands, start, by);
+            CHECK(same_bits(step_along(*table.loops, operands, start, by), apart) == ready);
+            CHECK_FALSE(same_bits(step_along(*table.loops, operands, start, {by.lr, 0}), apart));
           }
         }
       }
@@ -307,7 +306,7 @@ TEST_CASE("products: a step along a product on any number of threads") {
 }
 
 TEST_CASE("products: sums that are not ready at once, and few columns, are no way to step along") {
-  CHECK_FALSE(can_descend_along({256, 50}, {256, 3072}));
+  CHECK_FALSE(can_descend_along({300, 50}, {300, 3072}));
   CHECK_FALSE(can_descend_along({100, 10}, {100, 50}));
   CHECK_FALSE(can_descend_along({0, 50}, {0, 3072}));
 }
