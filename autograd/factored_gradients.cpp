@@ -25,9 +25,10 @@ typename FactoredGradients<T>::Entry* FactoredGradients<T>::find(const Parameter
 }
 
 template <Scalar T>
-bool FactoredGradients<T>::keep(const Parameter<T>& parameter, const Factors<T>& factors) {
+bool FactoredGradients<T>::keep(Parameter<T>& parameter, const Factors<T>& factors) {
   const auto& [a, b] = factors;
   if (!std::same_as<T, float> || !kernels::can_descend_along(a.shape(), b.shape())) return false;
+  if (parameter.frozen()) return false;
   for (const Entry& other : all_) {
     const View<const T> values = other.parameter->value();
     if (overlap(values, a) || overlap(values, b)) return false;
@@ -35,21 +36,28 @@ bool FactoredGradients<T>::keep(const Parameter<T>& parameter, const Factors<T>&
   Entry* entry = find(parameter);
   if (entry == nullptr) return false;
   entry->factors = factors;
+  parameter.factored_ = true;
   return true;
 }
 
 template <Scalar T>
-void FactoredGradients<T>::write(const Parameter<T>& parameter, View<T> gradient) {
+void FactoredGradients<T>::write(Parameter<T>& parameter) {
   Entry* entry = find(parameter);
-  assert(entry != nullptr && entry->factors.a.data() != nullptr);
+  assert(entry != nullptr && entry->there());
   kernels::gemm<T>(kernels::Op::transpose, kernels::Op::none, entry->factors.a, entry->factors.b,
-                   gradient);
+                   parameter.gradient_.view());
   entry->factors = {};
+  parameter.factored_ = false;
 }
 
 template <Scalar T>
-void FactoredGradients<T>::clear() {
-  for (Entry& entry : all_) entry.factors = {};
+void FactoredGradients<T>::use_up() {
+  const bool any = std::any_of(all_.begin(), all_.end(), [](const Entry& e) { return e.there(); });
+  if (!any) return;
+  for (Entry& entry : all_) {
+    entry.factors = {};
+    entry.parameter->consume_gradient();
+  }
 }
 
 template class FactoredGradients<float>;

@@ -15,34 +15,37 @@ struct Factors {
   View<const T> b;
 };
 
-/// Parameters, each with the factors of its gradient while backward leaves it as such; for an
-/// optimizer that lists what it moves and uses the factors up at once.
+/// Parameters whose gradients backward may leave as factors; for an optimizer that lists what it
+/// moves and uses the factors up before their tape ends.
 template <Scalar T>
 class FactoredGradients {
  public:
   void list(Parameter<T>& parameter) { all_.push_back({&parameter, {}}); }
-  std::size_t size() const { return all_.size(); }
 
   /// The factors of the i-th listed parameter's gradient; null when that is written as usual.
   const Factors<T>* at(std::size_t i) const {
-    return all_[i].factors.a.data() == nullptr ? nullptr : &all_[i].factors;
+    const Entry& entry = all_[i];
+    return entry.parameter->factored_ && entry.there() ? &entry.factors : nullptr;
   }
 
-  /// Whether the gradient is kept as factors from now on: when the parameter is listed, there is a
-  /// loop that moves it along the product (kernels::can_descend_along), and neither factor is among
-  /// the values that are listed, which may be moved before.
-  bool keep(const Parameter<T>& parameter, const Factors<T>& factors);
+  /// Whether the gradient is kept as factors from now on: when the parameter is listed and not
+  /// frozen, there is a loop that moves it along the product (kernels::can_descend_along), and
+  /// neither factor is among the values that are listed, which may be moved before.
+  bool keep(Parameter<T>& parameter, const Factors<T>& factors);
 
   /// Writes the gradient of a parameter that has factors, which it then has no longer.
-  void write(const Parameter<T>& parameter, View<T> gradient);
+  void write(Parameter<T>& parameter);
 
-  /// Forgets all factors.
-  void clear();
+  /// Forgets the factors. Where there were any, no listed parameter has a new gradient any more,
+  /// for without these a step would be made of parts.
+  void use_up();
 
  private:
   struct Entry {
-    const Parameter<T>* parameter;
+    Parameter<T>* parameter;
     Factors<T> factors;
+
+    bool there() const { return factors.a.data() != nullptr; }
   };
 
   Entry* find(const Parameter<T>& parameter);

@@ -16,8 +16,8 @@ View<const T> Parameter<T>::gradient() const {
   }
   if (factored_) {
     throw GradError(
-        fmt::format("the gradient of a parameter of shape {} went into the last step without being "
-                    "written, as minimize does; to look at it, call tape.backward(loss) and step()",
+        fmt::format("the gradient of a parameter of shape {} was not written, since minimize moves "
+                    "weights without; to look at it, call tape.backward(loss) and step()",
                     to_string(shape())));
   }
   return gradient_;

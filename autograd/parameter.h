@@ -9,6 +9,8 @@ namespace tapegrad {
 
 template <Scalar T>
 class Tape;
+template <Scalar T>
+class FactoredGradients;
 
 /// A tensor that outlives tapes, with the gradient of the last backward pass. It never moves, so
 /// modules own parameters by value and optimizers point at them.
@@ -31,10 +33,10 @@ class Parameter {
   }
 
   /// d loss / d value of the last backward pass. Throws GradError when there has been none, or when
-  /// Optimizer::minimize used it up without writing it.
+  /// it was not written, see Optimizer::minimize.
   View<const T> gradient() const;
 
-  /// Whether a backward pass has written the gradient since it was last consumed.
+  /// Whether there was a backward pass since the gradient was last consumed.
   bool has_new_gradient() const { return has_new_gradient_; }
 
   /// Marks the gradient as used up, which every optimizer's step does.
@@ -46,13 +48,14 @@ class Parameter {
 
  private:
   friend class Tape<T>;
+  friend class FactoredGradients<T>;
 
   Tensor<T> value_;
   Tensor<T> gradient_;  // allocated when a tape first records the parameter
   std::uint64_t version_ = 0;
-  bool touched_ = false;  // during a backward pass: the gradient holds numbers of this pass
+  bool touched_ = false;  // during a backward pass: this pass has made a part of the gradient
   bool has_new_gradient_ = false;
-  bool factored_ = false;  // the last pass left it as factors: gradient_ holds an older one
+  bool factored_ = false;  // the last pass left the gradient as factors; gradient_ is older
   bool frozen_ = false;
 };
 

@@ -162,7 +162,7 @@ void Tape<T>::start_gradients(bool accumulating) {
   for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
     Parameter<T>* parameter = leaf->leaf->parameter;
     if (parameter == nullptr) continue;
-    parameter->touched_ = accumulating && parameter->has_new_gradient_ && !parameter->factored_;
+    parameter->touched_ = accumulating && parameter->has_new_gradient_;
   }
   // Until this pass is through, no gradient is whole; a vjp that throws must not leave one for a
   // step.
@@ -184,9 +184,10 @@ void Tape<T>::finish_gradients() {
 }
 
 template <Scalar T>
-void Tape<T>::run_backward(Var<T> loss, bool accumulating) {
+void Tape<T>::run_backward(Var<T> loss, bool accumulating, FactoredGradients<T>* factored) {
   require_backward_allowed(loss);
   backward_done_ = true;
+  factored_ = factored;
   start_gradients(accumulating);
   kernels::fill<T>(T(1), loss.grad());
   walk_back();
@@ -194,31 +195,19 @@ void Tape<T>::run_backward(Var<T> loss, bool accumulating) {
 }
 
 template <Scalar T>
-void Tape<T>::backward(Var<T> loss, FactoredGradients<T>& factored) {
-  factored.clear();
-  if (observer_ == nullptr) factored_ = &factored;
-  run_backward(loss, false);
-  factored_ = nullptr;
-}
-
-template <Scalar T>
 void Tape<T>::add_product(Node<T>& node, const Factors<T>& factors) {
+  assert(factors.a.shape().rank() == 2 && factors.b.shape().rank() == 2);
+  assert(factors.a.shape()[0] == factors.b.shape()[0]);
+  assert((node.shape == Shape{factors.a.shape()[1], factors.b.shape()[1]}));
   Parameter<T>* parameter = parameter_of(node);
-  const bool may_be_kept =
-      factored_ != nullptr && parameter != nullptr && !parameter->touched_ && !parameter->frozen();
-  if (may_be_kept && factored_->keep(*parameter, factors)) {
-    parameter->touched_ = parameter->factored_ = true;
+  const bool first = parameter != nullptr && !parameter->touched_;
+  if (first && factored_ != nullptr && observer_ == nullptr &&
+      factored_->keep(*parameter, factors)) {
+    parameter->touched_ = true;
     return;
   }
   const Grad<T> gradient = touch(node);
   kernels::gemm<T>(kernels::Op::transpose, kernels::Op::none, factors.a, factors.b, gradient);
-}
-
-// The parameter turns out to have more than one share in the loss.
-template <Scalar T>
-void Tape<T>::write_factored(Parameter<T>& parameter) {
-  factored_->write(parameter, parameter.gradient_);
-  parameter.factored_ = false;
 }
 
 // Every op stands behind its operands, so when a node is reached its gradient is complete.

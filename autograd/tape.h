@@ -119,7 +119,8 @@ class [[nodiscard]] Recording {
 
   /// The vector-Jacobian product: `f` takes dy, the loss's gradient with respect to this op's
   /// value, and adds its share to each operand's grad(). It may capture Vars, Recordings, Views,
-  /// spans and scalars by value: it is copied into the arena as bytes.
+  /// spans and scalars by value: it is copied into the arena as bytes. Values must stay as they are
+  /// until the tape ends, because Optimizer::minimize reads them after backward.
   template <class F>
   Var<T> vjp(F f) {
     static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>,
@@ -193,13 +194,15 @@ class Tape {
   /// The same, adding to gradients that no step has consumed.
   void backward(Var<T> loss, Accumulate) { run_backward(loss, true); }
 
-  /// The first, but gradients of listed parameters may be left as factors, which are numbers of
-  /// this tape. Where an observer watches, all are written.
-  void backward(Var<T> loss, FactoredGradients<T>& factored);
+  /// The first, but gradients of listed parameters may be left as factors; the list must stay until
+  /// this returns. Where an observer watches, all are written.
+  void backward(Var<T> loss, FactoredGradients<T>& factored) {
+    run_backward(loss, false, &factored);
+  }
 
   /// d loss / d x after backward, for any value on the tape; zeros when the loss does not depend on
-  /// it. Of a parameter: what its gradient() holds, under `accumulate` the sum so far. Throws
-  /// GradError before backward or for a constant.
+  /// it. Of a parameter: its gradient(), under `accumulate` the sum so far. Throws GradError before
+  /// backward or for a constant.
   View<const T> gradient(Var<T> x) const;
 
   /// Room for numbers or indices that a vjp needs later; valid until the tape ends.
@@ -258,7 +261,7 @@ class Tape {
     assert(node.needs_grad && "ask needs_grad() before grad()");
     if (node.gradient == nullptr) node.gradient = new_numbers(node.shape.size());
     Parameter<T>* parameter = parameter_of(node);
-    if (parameter != nullptr && parameter->factored_) write_factored(*parameter);
+    if (parameter != nullptr && parameter->factored_) factored_->write(*parameter);
     bool& touched = parameter != nullptr ? parameter->touched_ : node.touched;
     return {View<T>(node.gradient, node.shape), !std::exchange(touched, true)};
   }
@@ -266,8 +269,7 @@ class Tape {
     return node.needs_grad && node.vjp == nullptr ? node.leaf->parameter : nullptr;
   }
   void add_product(Node<T>& node, const Factors<T>& factors);
-  void write_factored(Parameter<T>& parameter);
-  void run_backward(Var<T> loss, bool accumulating);
+  void run_backward(Var<T> loss, bool accumulating, FactoredGradients<T>* factored = nullptr);
   void require_backward_allowed(Var<T> loss) const;
   void start_gradients(bool accumulating);
   void walk_back();
@@ -284,7 +286,7 @@ class Tape {
   Node<T>* last_ = nullptr;
   Node<T>* leaves_ = nullptr;
   TapeObserver<T>* observer_ = nullptr;
-  FactoredGradients<T>* factored_ = nullptr;  // during a backward pass that has such
+  FactoredGradients<T>* factored_ = nullptr;  // of the backward pass, if it may leave such
   bool recording_;
   bool backward_done_ = false;
 };

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cassert>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -34,16 +35,18 @@ void require_valid(const ParamGroups<T>& groups, const Clip& clip) {
 
 template <Real T>
 void descend_along(const Factors<T>& factors, const kernels::UpdateRule<T>& rule, View<T> w) {
-  if constexpr (std::same_as<T, float>) {  // of doubles there are none
+  if constexpr (std::same_as<T, float>) {
     kernels::descend_along(factors.a, factors.b, {rule.lr, rule.weight_decay}, w);
+  } else {
+    assert(false && "gradients of doubles are written");
   }
 }
 
-// Factors are numbers of a tape: whatever happens, they must not outlive minimize.
+// Whatever happens, factors must not outlive minimize: they are numbers on a tape.
 template <Real T>
-struct Forget {
+struct UseUp {
   FactoredGradients<T>& factored;
-  ~Forget() { factored.clear(); }
+  ~UseUp() { factored.use_up(); }
 };
 
 }  // namespace
@@ -67,8 +70,8 @@ Optimizer<T>::Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip)
   require_valid(groups_, clip_);
   for (const auto& group : groups_) {
     for (const auto& p : group.parameters) factored_.list(*p.parameter);
+    updates_.resize(updates_.size() + group.parameters.size());
   }
-  updates_.resize(factored_.size());
 }
 
 template <Real T>
@@ -107,7 +110,7 @@ void Optimizer<T>::minimize(Var<T> loss) {
     step();
     return;
   }
-  const Forget<T> afterwards{factored_};
+  const UseUp<T> afterwards{factored_};
   loss.tape().backward(loss, factored_);
   step();
 }

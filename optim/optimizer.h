@@ -37,9 +37,10 @@ class Optimizer {
   /// the last tape) stay. Throws GradError when no parameter has a new gradient.
   void step();
 
-  /// loss.tape().backward(loss) and step() in one, with the same bits, and faster where a rule can
-  /// move a weight as its gradient is computed, a few numbers at a time: that gradient is written
-  /// nowhere, and the weight's gradient() throws until another backward pass. Throws as both do.
+  /// loss.tape().backward(loss) and step() in one, with the same bits, and faster where the rule
+  /// can move a weight as its gradient is computed, a few numbers at a time. That gradient is
+  /// written nowhere: the weight's gradient() throws until another backward pass has reached it.
+  /// Throws as both do; what a backward pass did is then used up.
   void minimize(Var<T> loss);
 
   /// How many updates were made.

@@ -84,6 +84,9 @@ double Trainer<T>::record(const Use& use) {
   tape.observe(observer_);
   try {
     const Var<T> recorded = loss_(tape);
+    if (&recorded.tape() != &tape) {
+      throw GradError("Trainer: the loss is on another tape than the one given");
+    }
     const auto loss = static_cast<double>(recorded.item());
     if (!std::isfinite(loss)) require_finite("the loss", loss, place());
     use(recorded);

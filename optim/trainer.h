@@ -37,7 +37,7 @@ struct TrainerOptions {
   /// Leaves the parameters as they were at the measurement with the best validation accuracy (the
   /// first, on ties) instead of as the last update left them.
   bool keep_best = false;
-  /// Called after each update; `step` counts from 1. Gradients may be gone by then, see
+  /// Called after each update; `step` counts from 1. Some gradients may not have been written, see
   /// Optimizer::minimize.
   std::function<void(Index step, double loss)> on_step = {};
   std::function<void(const Measurement&)> on_measure = {};

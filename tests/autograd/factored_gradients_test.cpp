@@ -1,5 +1,6 @@
 #include "autograd/factored_gradients.h"
 
+#include "autograd/tape.h"
 #include "tensor/kernels.h"
 #include "tensor/random.h"
 #include "tests/catch.h"
@@ -37,15 +38,17 @@ TEST_CASE("factored gradients: kept for a listed parameter until they are writte
   CHECK(all.at(1)->a.data() == example.a.data());
   CHECK(all.at(1)->b.data() == example.b.data());
 
-  Tensor<float> written({hidden, features}), expected(written);
-  all.write(example.weight, written);
+  Tape<float> tape;
+  tape.parameter(example.weight);  // which makes it a gradient
+  all.write(example.weight);
+  Tensor<float> expected({hidden, features});
   kernels::gemm<float>(kernels::Op::transpose, kernels::Op::none, example.a, example.b,
                        expected.view());
-  CHECK(written == expected);
+  CHECK(Tensor<float>(example.weight.gradient()) == expected);
   CHECK(all.at(1) == nullptr);
 
   REQUIRE(all.keep(example.weight, example.factors));
-  all.clear();
+  all.use_up();
   CHECK(all.at(1) == nullptr);
 }
 
@@ -56,9 +59,11 @@ TEST_CASE("factored gradients: not kept for others, nor of shapes without a loop
   all.list(example.weight);
   CHECK_FALSE(all.keep(example.other, example.factors));
   CHECK(all.keep(example.weight, example.factors) == descends());
-  all.clear();
+  all.use_up();
   const Factors<float> narrow{example.a, example.a};
   CHECK_FALSE(all.keep(example.weight, narrow));
+  example.weight.freeze();
+  CHECK_FALSE(all.keep(example.weight, example.factors));
 
   Example<double> wide;
   FactoredGradients<double> of_doubles;
@@ -66,13 +71,19 @@ TEST_CASE("factored gradients: not kept for others, nor of shapes without a loop
   CHECK_FALSE(of_doubles.keep(wide.weight, wide.factors));
 }
 
-TEST_CASE("factored gradients: not kept when a factor is a value that may be moved before") {
+TEST_CASE("factored gradients: not kept when a factor has values that may be moved before") {
   Example<float> example;
-  FactoredGradients<float> all;
-  all.list(example.weight);
-  const Factors<float> its_values{example.a, example.other.value()};
-  CHECK(all.keep(example.weight, its_values) == descends());
-  all.clear();
-  all.list(example.other);
-  CHECK_FALSE(all.keep(example.weight, its_values));
+  Parameter<float> rows(example.rng.normal<float>({images + 10, hidden}, 1));
+  FactoredGradients<float> without, with;
+  without.list(example.weight);
+  with.list(example.weight);
+  with.list(example.other);
+  with.list(rows);
+  const View<const float> middle(rows.value().data() + 5 * hidden, {images, hidden});
+  for (const Factors<float>& factors :
+       {Factors<float>{example.a, example.other.value()}, Factors<float>{middle, example.b}}) {
+    CHECK(without.keep(example.weight, factors) == descends());
+    CHECK_FALSE(with.keep(example.weight, factors));
+  }
+  CHECK(with.keep(example.weight, example.factors) == descends());
 }

@@ -4,6 +4,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 
 #include "autograd/ops.h"
 #include "autograd/profile.h"
@@ -176,8 +177,8 @@ TEST_CASE("minimize: a gradient that is not written cannot be read, until the ne
     optimizer.minimize(loss);
     if (descends()) {
       const std::string expected =
-          "the gradient of a parameter of shape [50, 1030] went into the last step without being "
-          "written, as minimize does; to look at it, call tape.backward(loss) and step()";
+          "the gradient of a parameter of shape [50, 1030] was not written, since minimize moves "
+          "weights without; to look at it, call tape.backward(loss) and step()";
       CHECK(test::error_of<GradError>([&] { net.weight().gradient(); }) == expected);
       CHECK(test::error_of<GradError>([&] { tape.gradient(w); }) == expected);
     }
@@ -254,6 +255,52 @@ TEST_CASE("minimize: after a pass that failed, steps are what they would have be
     moved.emplace_back(each->weight().value());
   }
   CHECK(same_bits<float>(moved[0], moved[1]));
+}
+
+TEST_CASE("minimize: counts updates as step does") {
+  Network<float> net, same;
+  Sgd<float> minimizing(decay_matrices(net.parameters, decay), Constant{0.1});
+  Sgd<float> stepping(decay_matrices(same.parameters, decay), Constant{0.1});
+  Tape<float> tape;
+  minimizing.minimize(net.loss(tape));
+  Tape<float> other;
+  other.backward(same.loss(other));
+  stepping.step();
+  CHECK(minimizing.steps() == 1);
+  const auto updates = minimizing.save().at("updates").integers();
+  CHECK(updates == stepping.save().at("updates").integers());
+}
+
+TEST_CASE("minimize: a step that fails uses up what backward did, and moves nothing") {
+  Network<float> net;
+  const Tensor<float> before(net.weight().value());
+  bool broken = true;
+  Sgd<float> optimizer(decay_matrices(net.parameters, decay), [&](Index) {
+    if (broken) throw std::runtime_error("no rate");
+    return 0.1;
+  });
+  {
+    Tape<float> tape;
+    CHECK_THROWS_WITH(optimizer.minimize(net.loss(tape)), "no rate");
+  }
+  broken = false;
+  if (descends()) CHECK_THROWS_WITH(optimizer.step(), Contains("no parameter has a new gradient"));
+  CHECK(same_bits<float>(net.weight().value(), before));
+  Tape<float> tape;
+  optimizer.minimize(net.loss(tape));
+  CHECK(optimizer.steps() == 1);
+}
+
+TEST_CASE("minimize: a tape whose loss was refused goes on as if nothing was asked") {
+  Network<float> net, same;
+  Sgd<float> optimizer(decay_matrices(net.parameters, decay), Constant{0.1});
+  for (Network<float>* each : {&net, &same}) {
+    Tape<float> tape;
+    const Var<float> y = each->first->forward(tape.constant(each->x));
+    if (each == &net) CHECK_THROWS_WITH(optimizer.minimize(y), Contains("must be a single number"));
+    tape.backward(mean(square(y)));
+  }
+  CHECK(same_bits(net.weight().gradient(), same.weight().gradient()));
 }
 
 TEST_CASE("minimize: throws what backward throws, and moves nothing") {

@@ -11,6 +11,8 @@
 #include "optim/progress.h"
 #include "optim/sgd.h"
 #include "tensor/error.h"
+#include "tensor/kernels.h"
+#include "tensor/random.h"
 #include "tests/catch.h"
 
 using namespace tapegrad;
@@ -104,6 +106,40 @@ TEST_CASE("trainer: trainings that take turns do what each does alone") {
   CHECK(steps_of(b.trainer.history()) == steps_of(alone.trainer.history()));
   CHECK(b.problem.w.value()[0] == alone.problem.w.value()[0]);  // the best, not the last
   CHECK(steps_of(a.trainer.history()) == std::vector<Index>{0, 2, 3});
+}
+
+TEST_CASE("trainer: minimizes, so that large weights are moved without a gradient being written") {
+  Rng rng(7);
+  const Tensor<float> x = rng.normal<float>({100, 1030}, 1);
+  Parameter<float> w(rng.normal<float>({50, 1030}, 1)), b(Tensor<float>(Shape{50}));
+  ParameterList<float> all;
+  all.add("w", w).add("b", b);
+  optim::Sgd<float> sgd({{all, 0, 1}}, optim::Constant{1e-3});
+  bool looked = false;
+  optim::TrainerOptions options;
+  options.on_step = [&](Index, double) {
+    looked = true;
+    CHECK(b.gradient().size() == 50);
+    if (kernels::can_descend_along({100, 50}, {100, 1030})) {
+      CHECK_THROWS_AS(w.gradient(), GradError);
+    }
+  };
+  const auto loss = [&](Tape<float>& tape) {
+    return mean(square(linear(tape.constant(x), tape.parameter(w), tape.parameter(b))));
+  };
+  optim::Trainer<float>(sgd, loss, options).run(1);
+  CHECK(looked);
+}
+
+TEST_CASE("trainer: a loss on another tape is refused") {
+  Halving halving;
+  Arena arena;
+  Tape<double> other(arena);
+  optim::Sgd<double> sgd({{halving.all, 0, 1}}, optim::Constant{0.25});
+  const auto loss = [&](Tape<double>&) { return square(other.parameter(halving.w)); };
+  optim::Trainer<double> trainer(sgd, loss);
+  CHECK_THROWS_WITH(trainer.run(1), "Trainer: the loss is on another tape than the one given");
+  CHECK(halving.w.value()[0] == 2);
 }
 
 TEST_CASE("trainer: after an update that failed there is no next one") {
