@@ -104,7 +104,7 @@ void Options::add_options(CommandLine& command_line) {
              "best 1/N, on N times as many, and so on; 1: off")
       .count("--seed", seed, 0, 1'000'000'000, "Seed of weights, batches and random lambdas")
       .count("--jobs", jobs, 1, 256,
-             "Threads that train, up to four trainings in turn on each; the tables do not depend "
+             "Threads that train, up to two trainings in turn on each; the tables do not depend "
              "on it")
       .text("--out", out, "Folder for the tables, the final training and its weights")
       .flag("--quiet", quiet, "Print the tables only");
