@@ -261,7 +261,9 @@ class Tape {
     assert(node.needs_grad && "ask needs_grad() before grad()");
     if (node.gradient == nullptr) node.gradient = new_numbers(node.shape.size());
     Parameter<T>* parameter = parameter_of(node);
-    if (parameter != nullptr && parameter->factored_) factored_->write(*parameter);
+    if (factored_ != nullptr && parameter != nullptr && parameter->factored_) {
+      factored_->write(*parameter);
+    }
     bool& touched = parameter != nullptr ? parameter->touched_ : node.touched;
     return {View<T>(node.gradient, node.shape), !std::exchange(touched, true)};
   }
