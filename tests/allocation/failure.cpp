@@ -200,6 +200,13 @@ void build(nn::Sequential<float>& net, std::uint64_t seed) {
 
 constexpr std::int32_t labels[] = {0, 1, 2, 1, 0};
 
+std::uint64_t training_state(const nn::Sequential<float>& net, Index steps) {
+  Hash hash;
+  hash.add(const_cast<nn::Sequential<float>&>(net).parameters());
+  hash.add(std::as_bytes(std::span(&steps, 1)));
+  return hash.value;
+}
+
 /// A step of a small network, its tape on an arena that has to grow.
 template <class Optimizer, class... Options>
 class Step final : public Attempt {
@@ -220,13 +227,7 @@ class Step final : public Attempt {
     optimizer_->step();
   }
 
-  std::uint64_t state() const override {
-    Hash hash;
-    hash.add(const_cast<nn::Sequential<float>&>(net_).parameters());
-    const Index steps = optimizer_->steps();
-    hash.add(std::as_bytes(std::span(&steps, 1)));
-    return hash.value;
-  }
+  std::uint64_t state() const override { return training_state(net_, optimizer_->steps()); }
 
  private:
   nn::Sequential<float> net_;
@@ -249,13 +250,7 @@ class Minimizing final : public Attempt {
     optimizer_->minimize(mean(square(net_(tape.constant(x_)))));
   }
 
-  std::uint64_t state() const override {
-    Hash hash;
-    hash.add(const_cast<nn::Sequential<float>&>(net_).parameters());
-    const Index steps = optimizer_->steps();
-    hash.add(std::as_bytes(std::span(&steps, 1)));
-    return hash.value;
-  }
+  std::uint64_t state() const override { return training_state(net_, optimizer_->steps()); }
 
  private:
   nn::Sequential<float> net_;
