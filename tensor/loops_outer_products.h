@@ -267,6 +267,7 @@ template <Index rows = update_rows, Index vectors = update_vectors>
 // A panel is narrow where k fills it. What is chosen decides over a sum's bits, so it must depend
 // on k alone.
 void updates(const Product& p, Index first, Index last) {
+  // on the stack: a step along a product must not run out of memory half-way
   alignas(64) float packed_rows[rows_together * longest_part];
   if (p.k <= update_length) {
     update_in_parts(p, panel, update_length, packed_rows, first, last);

@@ -185,11 +185,11 @@ TEST_CASE("minimize: a gradient that is not written cannot be read, until the ne
     CHECK_FALSE(net.weight().has_new_gradient());
     CHECK(net.first->bias.gradient().size() == hidden);
   }
+  for (std::size_t i = 0; i < net.parameters.size(); ++i) {
+    const auto from = net.parameters[i].parameter->value().span();
+    std::copy(from.begin(), from.end(), same.parameters[i].parameter->write().begin());
+  }
   for (Network<float>* each : {&net, &same}) {
-    for (std::size_t i = 0; i < net.parameters.size(); ++i) {
-      const auto from = net.parameters[i].parameter->value().span();
-      std::copy(from.begin(), from.end(), each->parameters[i].parameter->write().begin());
-    }
     Tape<float> tape;
     const Var<float> loss = each->loss(tape);
     // Nothing is left of the last pass to add to.
