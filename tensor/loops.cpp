@@ -16,11 +16,14 @@
 namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
 
-// The loop that applies a formula, given as a lambda without captures, to every element.
+// The loop that applies a formula, given as a lambda without captures, to every element. A number
+// alone, as in chains of them, is spared what a loop of vectors does before its first.
 template <class T, class F>
 constexpr UnaryLoop<T> unary(F) {
   return [](Index n, const T* x, T* __restrict out, bool fresh) {
-    if (fresh) {
+    if (n == 1) {
+      put(*out, F{}(*x), fresh);
+    } else if (fresh) {
       for (Index i = 0; i < n; ++i) out[i] = F{}(x[i]);
     } else {
       for (Index i = 0; i < n; ++i) out[i] += F{}(x[i]);
@@ -31,7 +34,9 @@ constexpr UnaryLoop<T> unary(F) {
 template <class T, class F>
 constexpr ScalarLoop<T> with_scalar(F) {
   return [](Index n, T k, const T* x, T* __restrict out, bool fresh) {
-    if (fresh) {
+    if (n == 1) {
+      put(*out, F{}(k, *x), fresh);
+    } else if (fresh) {
       for (Index i = 0; i < n; ++i) out[i] = F{}(k, x[i]);
     } else {
       for (Index i = 0; i < n; ++i) out[i] += F{}(k, x[i]);
@@ -42,7 +47,9 @@ constexpr ScalarLoop<T> with_scalar(F) {
 template <class T, class F>
 constexpr BinaryLoop<T> binary(F) {
   return [](Index n, const T* x, const T* y, T* __restrict out, bool fresh) {
-    if (fresh) {
+    if (n == 1) {
+      put(*out, F{}(*x, *y), fresh);
+    } else if (fresh) {
       for (Index i = 0; i < n; ++i) out[i] = F{}(x[i], y[i]);
     } else {
       for (Index i = 0; i < n; ++i) out[i] += F{}(x[i], y[i]);
@@ -53,7 +60,9 @@ constexpr BinaryLoop<T> binary(F) {
 template <class T, class F>
 constexpr ScalarBinaryLoop<T> binary_with_scalar(F) {
   return [](Index n, T k, const T* x, const T* y, T* __restrict out, bool fresh) {
-    if (fresh) {
+    if (n == 1) {
+      put(*out, F{}(k, *x, *y), fresh);
+    } else if (fresh) {
       for (Index i = 0; i < n; ++i) out[i] = F{}(k, x[i], y[i]);
     } else {
       for (Index i = 0; i < n; ++i) out[i] += F{}(k, x[i], y[i]);
@@ -78,7 +87,9 @@ constexpr RangeBinaryLoop<T> binary_with_range(F) {
 template <class T, class F>
 constexpr TernaryLoop<T> ternary(F) {
   return [](Index n, const T* x, const T* y, const T* z, T* __restrict out, bool fresh) {
-    if (fresh) {
+    if (n == 1) {
+      put(*out, F{}(*x, *y, *z), fresh);
+    } else if (fresh) {
       for (Index i = 0; i < n; ++i) out[i] = F{}(x[i], y[i], z[i]);
     } else {
       for (Index i = 0; i < n; ++i) out[i] += F{}(x[i], y[i], z[i]);
