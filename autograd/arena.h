@@ -38,9 +38,10 @@ class Arena {
 
   /// `bytes` bytes aligned to `alignment`, a power of two up to 64. Uninitialised.
   void* allocate(std::size_t bytes, std::size_t alignment) {
-    const std::uintptr_t start = (cursor_ + alignment - 1) & ~(alignment - 1);
+    std::uintptr_t start = cursor_;
+    if (alignment > 16) start = round_up(start, alignment);
     if (start > end_ || bytes > end_ - start) return allocate_in_next_block(bytes, alignment);
-    cursor_ = start + bytes;
+    cursor_ = start + round_up(bytes, 16);
     return unpoison(reinterpret_cast<void*>(start), bytes);  // NOLINT: places are reckoned in bytes
   }
 
@@ -77,6 +78,10 @@ class Arena {
   void* allocate_in_next_block(std::size_t bytes, std::size_t alignment);
   void enter(std::size_t block);
 
+  static std::uintptr_t round_up(std::uintptr_t n, std::uintptr_t power_of_two) {
+    return (n + power_of_two - 1) & ~(power_of_two - 1);
+  }
+
   static void* unpoison(void* p, [[maybe_unused]] std::size_t bytes) {
 #ifdef TAPEGRAD_POISON
     __asan_unpoison_memory_region(p, bytes);
@@ -84,7 +89,7 @@ class Arena {
     return p;
   }
 
-  std::uintptr_t cursor_ = 0;
+  std::uintptr_t cursor_ = 0;  // a multiple of 16
   std::uintptr_t end_ = 0;
   std::size_t block_ = 0;
   std::vector<Block> blocks_;

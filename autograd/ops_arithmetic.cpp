@@ -1,3 +1,6 @@
+#include <tuple>
+#include <utility>
+
 #include "autograd/instantiate.h"
 #include "autograd/ops.h"
 #include "tensor/kernels.h"
@@ -9,14 +12,18 @@ using kernels::loops;
 
 namespace {
 
+template <Scalar T>
+std::pair<Var<T>, Var<T>> stretch(const char* op, Var<T> a, Var<T> b) {
+  const Shape shape = broadcast_shapes(a.shape(), b.shape(), op);
+  return {a.shape() == shape ? a : broadcast_to(a, shape),
+          b.shape() == shape ? b : broadcast_to(b, shape)};
+}
+
 // Stretches two operands of different shapes to their common one, so that the ops below see equal
 // shapes only and broadcast_to's vjp is the one place where gradients are summed back.
 template <Scalar T>
-void broadcast_operands(const char* op, Var<T>& a, Var<T>& b) {
-  if (a.shape() == b.shape()) return;
-  const Shape shape = broadcast_shapes(a.shape(), b.shape(), op);
-  if (a.shape() != shape) a = broadcast_to(a, shape);
-  if (b.shape() != shape) b = broadcast_to(b, shape);
+inline void broadcast_operands(const char* op, Var<T>& a, Var<T>& b) {
+  if (a.shape() != b.shape()) std::tie(a, b) = stretch(op, a, b);
 }
 
 }  // namespace

@@ -47,25 +47,19 @@ void Tape<T>::reject_foreign(const char* op) {
 }
 
 template <Scalar T>
-Node<T>* Tape<T>::new_node(const char* op, const Shape& shape, std::size_t operand_count) {
+inline Node<T>* Tape<T>::new_node(const char* op, const Shape& shape, std::size_t operand_count,
+                                  Index numbers) {
   require_innermost(op);
-  void* memory = arena_->allocate(sizeof(Node<T>) + operand_count * sizeof(Node<T>*), 8);
-  return new (memory) Node<T>{.tape = this,
-                              .op = op,
-                              .previous = last_,
-                              .vjp = nullptr,
-                              .closure = nullptr,
-                              .value = nullptr,
-                              .gradient = nullptr,
-                              .shape = shape,
-                              .needs_grad = false,
-                              .touched = false,
-                              .operand_count = static_cast<int>(operand_count)};
+  static_assert(alignof(Node<T>) <= 8 && alignof(T) <= 8);
+  const std::size_t behind =
+      operand_count * sizeof(Node<T>*) + static_cast<std::size_t>(numbers) * sizeof(T);
+  return new (arena_->allocate(sizeof(Node<T>) + behind, 8))
+      Node<T>(this, op, last_, shape, static_cast<int>(operand_count));
 }
 
 template <Scalar T>
 Var<T> Tape<T>::constant(View<const T> value) {
-  Node<T>* node = new_node("constant", value.shape(), 0);
+  Node<T>* node = new_node("constant", value.shape(), 0, 0);
   node->value = const_cast<T*>(value.data());  // only read: no kernel ever gets it as a target
   last_ = node;
   return Var<T>(node);
@@ -73,8 +67,8 @@ Var<T> Tape<T>::constant(View<const T> value) {
 
 template <Scalar T>
 Var<T> Tape<T>::constant(T value) {
-  Node<T>* node = new_node("constant", Shape{}, 0);
-  node->value = new_numbers(1);
+  Node<T>* node = new_node("constant", Shape{}, 0, 1);
+  node->value = node->numbers();
   *node->value = value;
   last_ = node;
   return Var<T>(node);
@@ -82,15 +76,13 @@ Var<T> Tape<T>::constant(T value) {
 
 template <Scalar T>
 Node<T>* Tape<T>::new_leaf(const char* op, View<const T> value, Parameter<T>* parameter) {
-  Node<T>* node = new_node(op, value.shape(), 0);
+  Node<T>* node = new_node(op, value.shape(), 0, 0);
   node->value = const_cast<T*>(value.data());
-  if (!recording_) return last_ = node;
-  using Leaf = typename Node<T>::Leaf;
-  const std::uint64_t version = parameter ? parameter->version_ : 0;
-  node->leaf =
-      new (arena_->allocate(sizeof(Leaf), alignof(Leaf))) Leaf{parameter, version, leaves_};
-  node->needs_grad = true;
-  leaves_ = node;
+  if (recording_) {
+    node->leaf = {parameter, parameter != nullptr ? parameter->version_ : 0, leaves_};
+    node->needs_grad = true;
+    leaves_ = node;
+  }
   return last_ = node;
 }
 
@@ -112,7 +104,9 @@ Var<T> Tape<T>::parameter(Parameter<T>& parameter) {
 
 template <Scalar T>
 Recording<T> Tape<T>::record(const char* op, const Shape& shape, std::span<const Var<T>> operands) {
-  Node<T>* node = new_node(op, shape, operands.size());
+  const Index n = shape.size();
+  const bool few = are_few(n);
+  Node<T>* node = new_node(op, shape, operands.size(), few ? 2 * n : 0);
   Node<T>** to = node->operands();
   bool needs_grad = false;
   for (const Var<T> operand : operands) {
@@ -121,7 +115,7 @@ Recording<T> Tape<T>::record(const char* op, const Shape& shape, std::span<const
     *to++ = operand.node_;
   }
   node->needs_grad = needs_grad;
-  node->value = new_numbers(shape.size());
+  node->value = few ? unwritten(node->numbers(), n) : new_numbers(n);
   last_ = node;
   if (observer_ != nullptr) observer_->forward_begins(*node);
   return Recording<T>(node);
@@ -145,9 +139,9 @@ void Tape<T>::require_backward_allowed(Var<T> loss) const {
     throw GradError(fmt::format("backward: the loss ({}) depends on no parameter or variable{}",
                                 node.op, recording_ ? "" : ": NoGrad records no derivatives"));
   }
-  for (const Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
-    const Parameter<T>* parameter = leaf->leaf->parameter;
-    if (parameter != nullptr && parameter->version_ != leaf->leaf->version) {
+  for (const Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf.next) {
+    const Parameter<T>* parameter = leaf->leaf.parameter;
+    if (parameter != nullptr && parameter->version_ != leaf->leaf.version) {
       throw GradError(
           fmt::format("backward: a parameter of shape {} was written after it was "
                       "recorded; write parameters before the forward pass or after "
@@ -159,25 +153,25 @@ void Tape<T>::require_backward_allowed(Var<T> loss) const {
 
 template <Scalar T>
 void Tape<T>::start_gradients(bool accumulating) {
-  for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
-    Parameter<T>* parameter = leaf->leaf->parameter;
+  for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf.next) {
+    Parameter<T>* parameter = leaf->leaf.parameter;
     if (parameter == nullptr) continue;
     parameter->touched_ = accumulating && parameter->has_new_gradient_;
   }
   // Until this pass is through, no gradient is whole; a vjp that throws must not leave one for a
   // step.
-  for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
-    if (leaf->leaf->parameter == nullptr) continue;
-    leaf->leaf->parameter->has_new_gradient_ = false;
-    leaf->leaf->parameter->factored_ = false;
+  for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf.next) {
+    if (leaf->leaf.parameter == nullptr) continue;
+    leaf->leaf.parameter->has_new_gradient_ = false;
+    leaf->leaf.parameter->factored_ = false;
   }
 }
 
 template <Scalar T>
 void Tape<T>::finish_gradients() {
-  for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf->next) {
-    Parameter<T>* parameter = leaf->leaf->parameter;
-    const bool reached = parameter != nullptr ? parameter->touched_ : leaf->touched;
+  for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf.next) {
+    Parameter<T>* parameter = leaf->leaf.parameter;
+    const bool reached = parameter != nullptr ? parameter->touched_ : leaf->gradient != nullptr;
     if (!reached) kernels::fill<T>(T(0), touch(*leaf));
     if (parameter != nullptr) parameter->has_new_gradient_ = true;
   }
@@ -214,7 +208,7 @@ void Tape<T>::add_product(Node<T>& node, const Factors<T>& factors) {
 template <Scalar T>
 void Tape<T>::walk_back() {
   for (Node<T>* node = last_; node != nullptr; node = node->previous) {
-    if (!node->touched || node->vjp == nullptr) continue;
+    if (node->gradient == nullptr || node->vjp == nullptr) continue;
     if (observer_ != nullptr) observer_->backward_begins(*node);
     node->vjp(*node);
     if (observer_ != nullptr) observer_->backward_ends(*node);

@@ -29,7 +29,9 @@ class Var;
 template <Scalar T>
 class Recording;
 
-/// One entry of a tape. Lives in the arena; its operands stand right behind it.
+/// One entry of a tape. Lives in the arena; its operands stand right behind it, then its numbers
+/// and their gradient if these are few: recording an op on single numbers takes one piece of
+/// memory.
 template <Scalar T>
 struct Node {
   /// What only leaves that take a gradient have.
@@ -39,23 +41,30 @@ struct Node {
     Node* next;
   };
 
+  // Leaves the union as it is.
+  Node(Tape<T>* recorder, const char* name, Node* before, const Shape& its_shape, int operands)
+      : tape(recorder), op(name), previous(before), operand_count(operands), shape(its_shape) {}
+
   Tape<T>* tape;
   const char* op;
   Node* previous;
-  void (*vjp)(const Node&);  // null for leaves and constants
+  void (*vjp)(const Node&) = nullptr;  // null for leaves and constants
   union {
-    void* closure;  // the vjp's captures
-    Leaf* leaf;
+    Leaf leaf;
+    alignas(Leaf) std::byte captures[sizeof(Leaf)];  // of the vjp, if they fit
+    void* large_captures;
   };
-  T* value;
-  T* gradient;
-  Shape shape;
-  bool needs_grad;
-  bool touched;  // backward has written this node's gradient
+  bool needs_grad = false;
   int operand_count;
+  Shape shape;
+  T* value = nullptr;
+  T* gradient = nullptr;  // null until backward reaches the node; of a parameter, never
 
   Node** operands() { return reinterpret_cast<Node**>(this + 1); }
   Node* const* operands() const { return reinterpret_cast<Node* const*>(this + 1); }
+
+  /// Where few numbers stand.
+  T* numbers() { return reinterpret_cast<T*>(operands() + operand_count); }
 };
 
 /// Watches a tape at work, for profiles and for finding where numbers stop being finite. A node
@@ -126,9 +135,17 @@ class [[nodiscard]] Recording {
     static_assert(std::is_trivially_copyable_v<F> && std::is_trivially_destructible_v<F>,
                   "a vjp may capture Vars, Views, spans and scalars only");
     if (node_->needs_grad) {
-      node_->closure = new (node_->tape->arena().allocate(sizeof(F), alignof(F))) F(f);
+      constexpr bool fits = sizeof(F) <= sizeof(node_->captures) && alignof(F) <= alignof(void*);
+      void* room = node_->captures;
+      if constexpr (!fits) {
+        room = node_->tape->arena().allocate(sizeof(F), alignof(F));
+        node_->large_captures = room;
+      }
+      new (room) F(f);
       node_->vjp = [](const Node<T>& node) {
-        (*static_cast<const F*>(node.closure))(View<const T>(node.gradient, node.shape));
+        const void* captures = node.captures;
+        if constexpr (!fits) captures = node.large_captures;
+        (*static_cast<const F*>(captures))(View<const T>(node.gradient, node.shape));
       };
     }
     return finish();
@@ -240,13 +257,20 @@ class Tape {
   friend class Var<T>;
   friend class Recording<T>;
 
-  // Memory for an entry that belongs to the tape when last_ is set to it, once it has everything
-  // that it needs: when memory runs out before, the tape is as it was.
-  Node<T>* new_node(const char* op, const Shape& shape, std::size_t operand_count);
+  // Memory for an entry, and for numbers behind it. It belongs to the tape when last_ is set to it,
+  // once it has everything that it needs: when memory runs out before, the tape is as it was.
+  Node<T>* new_node(const char* op, const Shape& shape, std::size_t operand_count, Index numbers);
   Node<T>* new_leaf(const char* op, View<const T> value, Parameter<T>* parameter);
 
-  T* new_numbers(Index n) {
-    T* numbers = arena_->allocate_array<T>(n);
+  // Fewer numbers than fill a cache line stand with their node, as does their gradient.
+  static bool are_few(Index n) { return n * Index{sizeof(T)} < 64; }
+  T* new_numbers(Index n) { return unwritten(arena_->allocate_array<T>(n), n); }
+  T* new_gradient(Node<T>& node) {
+    const Index n = node.shape.size();
+    const bool has_room = node.vjp != nullptr && are_few(n);
+    return has_room ? unwritten(node.numbers() + n, n) : new_numbers(n);
+  }
+  static T* unwritten(T* numbers, [[maybe_unused]] Index n) {
 #ifndef NDEBUG
     // All bits set is NaN: a kernel that forgets to write an element is seen at once.
     if (n > 0)
@@ -259,16 +283,16 @@ class Tape {
   // gradient.
   Grad<T> touch(Node<T>& node) {
     assert(node.needs_grad && "ask needs_grad() before grad()");
-    if (node.gradient == nullptr) node.gradient = new_numbers(node.shape.size());
-    Parameter<T>* parameter = parameter_of(node);
-    if (factored_ != nullptr && parameter != nullptr && parameter->factored_) {
-      factored_->write(*parameter);
+    bool first = node.gradient == nullptr;
+    if (first) node.gradient = new_gradient(node);
+    if (Parameter<T>* parameter = parameter_of(node)) {
+      if (factored_ != nullptr && parameter->factored_) factored_->write(*parameter);
+      first = !std::exchange(parameter->touched_, true);
     }
-    bool& touched = parameter != nullptr ? parameter->touched_ : node.touched;
-    return {View<T>(node.gradient, node.shape), !std::exchange(touched, true)};
+    return {View<T>(node.gradient, node.shape), first};
   }
   static Parameter<T>* parameter_of(const Node<T>& node) {
-    return node.needs_grad && node.vjp == nullptr ? node.leaf->parameter : nullptr;
+    return node.needs_grad && node.vjp == nullptr ? node.leaf.parameter : nullptr;
   }
   void add_product(Node<T>& node, const Factors<T>& factors);
   void run_backward(Var<T> loss, bool accumulating, FactoredGradients<T>* factored = nullptr);

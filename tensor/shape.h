@@ -43,7 +43,13 @@ class Shape {
   const Index* begin() const { return sizes_; }
   const Index* end() const { return sizes_ + rank_; }
 
-  friend bool operator==(const Shape&, const Shape&) = default;
+  friend bool operator==(const Shape& a, const Shape& b) {
+    if (a.rank_ != b.rank_) return false;
+    for (int axis = 0; axis < a.rank_; ++axis) {
+      if (a.sizes_[axis] != b.sizes_[axis]) return false;
+    }
+    return true;
+  }
 
   /// The axis counted from the front; -1 is the last. Throws ShapeError, naming `op`, when there is
   /// no such axis.
