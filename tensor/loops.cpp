@@ -4,14 +4,11 @@
 #include "tensor/loops.h"
 
 #include "tensor/loops_axis.h"
-#include "tensor/loops_dot_products.h"
 #include "tensor/loops_functions.h"
 #include "tensor/loops_losses.h"
-#include "tensor/loops_narrow_products.h"
 #include "tensor/loops_normalization.h"
-#include "tensor/loops_outer_products.h"
+#include "tensor/loops_products.h"
 #include "tensor/loops_updates.h"
-#include "tensor/loops_windows.h"
 
 namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
@@ -410,19 +407,6 @@ template <>
 const TrainingLoops<double>& training_loops<double>() {
   return double_training;
 }
-
-#if defined(__FMA__)
-namespace {
-constexpr ProductLoops product_table = {.row_step = 2 * update_rows,
-                                        .column_step = panel,
-                                        .general = general_products,
-                                        .longest_descent = longest_part,
-                                        .narrow = narrow,
-                                        .updates = updates,
-                                        .packed_updates = packed_updates,
-                                        .pack_windows = pack_windows};
-}
-#endif
 
 const ProductLoops* product_loops() {
 #if defined(__FMA__)

@@ -12,13 +12,8 @@ namespace {
 
 // A block of dot_rows x dot_columns elements is kept in registers: its sums, lane by lane, the
 // vectors of b's rows, and one of a's.
-#if defined(__AVX512F__)
-constexpr Index dot_rows = 5, dot_columns = 5;
-constexpr bool foretells_rows = true;
-#else
-constexpr Index dot_rows = 4, dot_columns = 3;
-constexpr bool foretells_rows = false;
-#endif
+constexpr Index dot_rows = lanes == 16 ? 5 : 4, dot_columns = lanes == 16 ? 5 : 3;
+constexpr bool foretells_rows = lanes == 16;
 
 // The sum of each of four vectors' lanes.
 inline Four four_sums(const Lanes* v) {

@@ -13,11 +13,7 @@ namespace {
 // Where b's rows, turned, fill blocks of columns, these are updates by outer products: a turned
 // part serves all rows of a, and the sums need not be added up across lanes. What is left of the
 // columns are dot products.
-#if defined(__AVX512F__)
-constexpr bool turns_rows = false;  // few columns seldom fill a block
-#else
-constexpr bool turns_rows = true;
-#endif
+constexpr bool turns_rows = lanes == 8;  // more seldom fill a block
 
 // Without such blocks so much of the rows is worked through at a time: a block's rows stay in the
 // first cache, and all rows of b in the second.

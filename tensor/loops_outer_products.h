@@ -11,13 +11,9 @@ namespace {
 
 // A block of update_rows x update_vectors is kept in registers: its sums, the vectors of b's row,
 // and a number of a's column in all lanes.
-#if defined(__AVX512F__)
-constexpr Index update_rows = 5, update_vectors = 5, blocks_per_panel = 1;
-constexpr bool general_products = false;
-#else
-constexpr Index update_rows = 4, update_vectors = 3, blocks_per_panel = 2;
-constexpr bool general_products = true;
-#endif
+constexpr Index update_rows = lanes == 16 ? 5 : 4, update_vectors = lanes == 16 ? 5 : 3;
+constexpr Index blocks_per_panel = lanes == 16 ? 1 : 2;
+constexpr bool general_products = lanes == 8;
 
 // Columns of b are copied to where they lie close together, a panel at a time: it fills most of the
 // first cache and serves many rows of the result. So are as many rows of a as stay in the second

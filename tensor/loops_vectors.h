@@ -24,25 +24,38 @@ inline Four halves(Eight v) {
   return __builtin_shufflevector(v, v, 0, 1, 2, 3) + __builtin_shufflevector(v, v, 4, 5, 6, 7);
 }
 
-#if defined(__AVX512F__)
-typedef float Lanes __attribute__((vector_size(64)));
+#if defined(__AVX512F__) || defined(TAPEGRAD_SIXTEEN_LANES)
 constexpr Index lanes = 16;
 constexpr int unrolled = 2;
+typedef float Lanes __attribute__((vector_size(64)));
 
-inline Lanes all(float x) { return _mm512_set1_ps(x); }
-inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
-inline Four quarters(Lanes v) {
-  return halves(__builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7) +
-                __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15));
-}
+inline Eight lower(Lanes v) { return __builtin_shufflevector(v, v, 0, 1, 2, 3, 4, 5, 6, 7); }
+inline Eight upper(Lanes v) { return __builtin_shufflevector(v, v, 8, 9, 10, 11, 12, 13, 14, 15); }
+inline Four quarters(Lanes v) { return halves(lower(v) + upper(v)); }
 #else
-typedef Eight Lanes;
 constexpr Index lanes = 8;
 constexpr int unrolled = 8;
+typedef Eight Lanes;
 
+inline Four quarters(Lanes v) { return halves(v); }
+#endif
+
+#if defined(__AVX512F__)
+inline Lanes all(float x) { return _mm512_set1_ps(x); }
+inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
+#elif defined(TAPEGRAD_SIXTEEN_LANES)
+// As tests do it, whichever processor they run on.
+inline Lanes joined(Eight low, Eight high) {
+  return __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+inline Lanes all(float x) { return joined(_mm256_set1_ps(x), _mm256_set1_ps(x)); }
+inline Lanes fused(Lanes a, Lanes b, Lanes c) {
+  return joined(_mm256_fmadd_ps(lower(a), lower(b), lower(c)),
+                _mm256_fmadd_ps(upper(a), upper(b), upper(c)));
+}
+#else
 inline Lanes all(float x) { return _mm256_set1_ps(x); }
 inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
-inline Four quarters(Lanes v) { return halves(v); }
 #endif
 
 inline Lanes load(const float* from) {

@@ -6,6 +6,7 @@
 
 #include "tensor/kernels.h"
 #include "tensor/products.h"
+#include "tests/tensor/sixteen_lanes.h"
 
 namespace tapegrad::test {
 
@@ -19,7 +20,10 @@ inline std::vector<ProductTable> every_product_table() {
   std::vector<ProductTable> tables;
 #ifdef TAPEGRAD_MULTIVERSION
   const std::string best = kernels::loops<float>().instruction_set;
-  if (best == "v3" || best == "v4") tables.push_back({"v3", kernels::v3::product_loops()});
+  if (best == "v3" || best == "v4") {
+    tables.push_back({"v3", kernels::v3::product_loops()});
+    tables.push_back({"sixteen lanes", products_of_sixteen_lanes()});
+  }
   if (best == "v4") tables.push_back({"v4", kernels::v4::product_loops()});
 #endif
   return tables;
