@@ -33,6 +33,29 @@ Var<double> noting(Var<double> x, int* runs, bool* fresh = nullptr) {
   });
 }
 
+/// Records a vjp that captures so many bytes; whether it met them as they were.
+template <std::size_t size>
+bool captures_arrive() {
+  std::array<unsigned char, size> bytes;
+  for (std::size_t i = 0; i < size; ++i) bytes[i] = static_cast<unsigned char>(i + 1);
+  const Tensor<double> a({3}, 1);
+  bool arrived = false;
+  bool* const report = &arrived;
+  Tape<double> tape;
+  const Var<double> x = tape.variable(a);
+  auto y = x.tape().record("captor", Shape{}, {x});
+  y.out()[0] = 1;
+  const auto vjp = [=](View<const double>) {
+    *report = true;
+    for (std::size_t i = 0; i < size; ++i) *report &= bytes[i] == static_cast<unsigned char>(i + 1);
+  };
+  static_assert(sizeof(vjp) >= size);
+  const Var<double> captor = y.vjp(vjp);
+  noting(x, nullptr);  // stands behind the captor's memory
+  tape.backward(captor);
+  return arrived;
+}
+
 }  // namespace
 
 TEST_CASE("tape: values are computed at once, with the shapes and numbers of their operands") {
@@ -60,6 +83,36 @@ TEST_CASE("tape: the first touch of a gradient writes, the second adds") {
   CHECK(first);
   CHECK_FALSE(second);
   CHECK(numbers(tape.gradient(x)) == Tensor<double>({2}, {2, 2}));
+}
+
+TEST_CASE("tape: numbers of any count have room for themselves and for their gradient") {
+  for (Index n = 0; n <= 20; ++n) {
+    CAPTURE(n);
+    Tensor<double> a({n});
+    for (Index i = 0; i < n; ++i) a[i] = static_cast<double>(i + 1);
+    Tape<double> tape;
+    const Var<double> x = tape.variable(a);
+    const Var<double> y = square(x);
+    const Var<double> z = square(y);
+    tape.backward(sum(z));
+    for (Index i = 0; i < n; ++i) {
+      CHECK(y.value()[i] == a[i] * a[i]);
+      CHECK(z.value()[i] == y.value()[i] * y.value()[i]);
+      CHECK(tape.gradient(z)[i] == 1);
+      CHECK(tape.gradient(y)[i] == 2 * y.value()[i]);
+      CHECK(tape.gradient(x)[i] == 4 * a[i] * y.value()[i]);
+    }
+  }
+}
+
+TEST_CASE("tape: what a vjp captures arrives, whatever its size") {
+  CHECK(captures_arrive<1>());
+  CHECK(captures_arrive<8>());
+  CHECK(captures_arrive<16>());
+  CHECK(captures_arrive<17>());
+  CHECK(captures_arrive<24>());
+  CHECK(captures_arrive<25>());
+  CHECK(captures_arrive<1000>());
 }
 
 TEST_CASE("tape: a value used several times gets the sum") {
