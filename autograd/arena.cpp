@@ -1,6 +1,7 @@
 #include "autograd/arena.h"
 
 #include <algorithm>
+#include <cstdint>
 #include <new>
 
 namespace tapegrad {
@@ -14,18 +15,11 @@ void poison([[maybe_unused]] std::uintptr_t from, [[maybe_unused]] std::uintptr_
 #endif
 }
 
-std::byte* new_block(std::size_t bytes) {
-  auto* data = static_cast<std::byte*>(::operator new(bytes, block_alignment));
-  const auto begin = reinterpret_cast<std::uintptr_t>(data);
-  poison(begin, begin + bytes);
-  return data;
-}
-
 }  // namespace
 
 Arena::Arena(std::size_t first_block_bytes) {
   blocks_.reserve(32);
-  blocks_.push_back({new_block(first_block_bytes), first_block_bytes});
+  blocks_.push_back(new_block(first_block_bytes));
   enter(0);
 }
 
@@ -41,6 +35,16 @@ Arena& Arena::of_this_thread() {
   return arena;
 }
 
+// Whole cache lines, so that the cursor, which moves by parts of them, ends where the block does.
+Arena::Block Arena::new_block(std::size_t bytes) {
+  if (bytes > PTRDIFF_MAX) throw std::bad_alloc();  // rounded up, it would wrap around
+  bytes = round_up(bytes, 64);
+  auto* data = static_cast<std::byte*>(::operator new(bytes, block_alignment));
+  const Block block{data, bytes};
+  poison(block.begin(), block.begin() + bytes);
+  return block;
+}
+
 void Arena::enter(std::size_t block) {
   block_ = block;
   cursor_ = blocks_[block].begin();
@@ -51,10 +55,9 @@ void* Arena::allocate_in_next_block(std::size_t bytes, std::size_t alignment) {
   std::size_t next = block_ + 1;
   while (next < blocks_.size() && blocks_[next].bytes < bytes) ++next;
   if (next == blocks_.size()) {
-    const std::size_t grown = std::max(2 * blocks_.back().bytes, bytes);
-    blocks_.reserve(blocks_.size() +
-                    1);  // before the block exists, so that a failure leaks nothing
-    blocks_.push_back({new_block(grown), grown});
+    // before the block exists, so that a failure leaks nothing
+    blocks_.reserve(blocks_.size() + 1);
+    blocks_.push_back(new_block(std::max(2 * blocks_.back().bytes, bytes)));
   }
   enter(next);
   return allocate(bytes, alignment);

@@ -75,6 +75,7 @@ class Arena {
     std::uintptr_t begin() const { return reinterpret_cast<std::uintptr_t>(data); }
   };
 
+  static Block new_block(std::size_t bytes);
   void* allocate_in_next_block(std::size_t bytes, std::size_t alignment);
   void enter(std::size_t block);
 

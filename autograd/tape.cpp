@@ -50,10 +50,10 @@ template <Scalar T>
 inline Node<T>* Tape<T>::new_node(const char* op, const Shape& shape, std::size_t operand_count,
                                   Index numbers) {
   require_innermost(op);
-  static_assert(alignof(Node<T>) <= 8 && alignof(T) <= 8);
+  static_assert(alignof(T) <= alignof(Node<T>*));
   const std::size_t behind =
       operand_count * sizeof(Node<T>*) + static_cast<std::size_t>(numbers) * sizeof(T);
-  return new (arena_->allocate(sizeof(Node<T>) + behind, 8))
+  return new (arena_->allocate(sizeof(Node<T>) + behind, alignof(Node<T>)))
       Node<T>(this, op, last_, shape, static_cast<int>(operand_count));
 }
 
@@ -217,7 +217,7 @@ void Tape<T>::walk_back() {
 
 template <Scalar T>
 View<const T> Tape<T>::gradient(Var<T> x) const {
-  Node<T>& node = *x.node_;
+  const Node<T>& node = *x.node_;
   if (node.tape != this) reject_foreign("gradient");
   if (!backward_done_) throw GradError("gradient: call backward(loss) on this tape first");
   if (!node.needs_grad) {
@@ -225,12 +225,12 @@ View<const T> Tape<T>::gradient(Var<T> x) const {
         "gradient: this value ({}) is a constant or depends on constants only", node.op));
   }
   if (const Parameter<T>* parameter = parameter_of(node)) return parameter->gradient();
-  if (node.gradient == nullptr) {
-    require_innermost("gradient");
-    node.gradient = arena_->allocate_array<T>(node.shape.size());
-    std::fill_n(node.gradient, node.shape.size(), T(0));
-  }
-  return {node.gradient, node.shape};
+  if (node.gradient != nullptr) return {node.gradient, node.shape};
+  // Not the node's own: backward, if it is still under way, has not reached the node.
+  require_innermost("gradient");
+  T* zeros = arena_->allocate_array<T>(node.shape.size());
+  std::fill_n(zeros, node.shape.size(), T(0));
+  return {zeros, node.shape};
 }
 
 template <Scalar T>

@@ -58,7 +58,7 @@ struct Node {
   int operand_count;
   Shape shape;
   T* value = nullptr;
-  T* gradient = nullptr;  // null until backward reaches the node; of a parameter, never
+  T* gradient = nullptr;  // null until backward reaches the node; a parameter's is its own
 
   Node** operands() { return reinterpret_cast<Node**>(this + 1); }
   Node* const* operands() const { return reinterpret_cast<Node* const*>(this + 1); }

@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 
+#include <cstdint>
 #include <cstring>
 #include <exception>
 #include <thread>
@@ -84,6 +85,36 @@ TEST_CASE("arena: used counts what was taken and is zero when empty") {
   CHECK(arena.used() >= 10'024);
   arena.rewind(start);
   CHECK(arena.used() == 0);
+}
+
+TEST_CASE("arena: whatever a block's size, it is used to its end and given back") {
+  for (std::size_t bytes = 1; bytes <= 200; ++bytes) {
+    CAPTURE(bytes);
+    Arena arena(bytes);
+    std::memset(arena.allocate(bytes, 8), 1, bytes);
+    const auto full = arena.mark();
+    const std::size_t used = arena.used();
+    CHECK(used >= bytes);
+    arena.rewind(full);
+    CHECK(arena.used() == used);
+    std::memset(arena.allocate(3 * bytes, 8), 2, 3 * bytes);
+    CHECK(arena.used() >= used + 3 * bytes);
+    const auto full_again = arena.mark();
+    arena.allocate(1, 1);
+    arena.rewind(full_again);
+    arena.rewind(full);
+    CHECK(arena.used() == used);
+  }
+}
+
+TEST_CASE("arena: more than there can be is refused, and the arena can be used") {
+  Arena arena;
+  const std::size_t used = arena.used();
+  for (const std::size_t bytes : {SIZE_MAX, SIZE_MAX - 7, SIZE_MAX / 2 + 1}) {
+    CHECK_THROWS_AS(arena.allocate(bytes, 8), std::bad_alloc);
+    CHECK(arena.used() == used);
+  }
+  std::memset(arena.allocate(100, 8), 1, 100);
 }
 
 TEST_CASE("arena: one larger than every block so far is served") {
