@@ -25,10 +25,10 @@ set_target_properties(tapegrad PROPERTIES POSITION_INDEPENDENT_CODE ON)
 target_compile_options(tapegrad PRIVATE $<$<CONFIG:Debug>:-O1>)
 set_source_files_properties(tensor/safetensors.cpp PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Debug>:-O0>)
 
-# tensor/loops.cpp, compiled for one instruction set: its namespace and the compiler's flags. GCC
-# would zero a block's sums, which belong in registers, by an instruction for large memory.
-function(tapegrad_add_loops isa)
-  add_library(tapegrad_loops_${isa} OBJECT tensor/loops.cpp)
+# The loops, compiled for one instruction set: its namespace and the compiler's flags. GCC would zero a
+# block's sums, which belong in registers, by an instruction for large memory.
+function(tapegrad_add_loops isa source)
+  add_library(tapegrad_loops_${isa} OBJECT ${source})
   target_include_directories(tapegrad_loops_${isa} PRIVATE ${PROJECT_SOURCE_DIR})
   target_link_libraries(tapegrad_loops_${isa} PRIVATE tapegrad_flags)
   target_compile_definitions(tapegrad_loops_${isa} PRIVATE TAPEGRAD_ISA=${isa})
@@ -37,12 +37,16 @@ function(tapegrad_add_loops isa)
     $<$<CXX_COMPILER_ID:Clang>:-fveclib=libmvec>
     $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns> ${ARGN})
   set_target_properties(tapegrad_loops_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+endfunction()
+
+function(tapegrad_add_library_loops isa)
+  tapegrad_add_loops(${isa} tensor/loops.cpp ${ARGN})
   target_sources(tapegrad PRIVATE $<TARGET_OBJECTS:tapegrad_loops_${isa}>)
 endfunction()
 
-tapegrad_add_loops(baseline -DTAPEGRAD_DUAL_LOOPS)
+tapegrad_add_library_loops(baseline -DTAPEGRAD_DUAL_LOOPS)
 if(TAPEGRAD_MULTIVERSION AND CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  tapegrad_add_loops(v3 -march=x86-64-v3)
-  tapegrad_add_loops(v4 -march=x86-64-v4 -mprefer-vector-width=512)
+  tapegrad_add_library_loops(v3 -march=x86-64-v3)
+  tapegrad_add_library_loops(v4 -march=x86-64-v4 -mprefer-vector-width=512)
   target_compile_definitions(tapegrad PRIVATE TAPEGRAD_MULTIVERSION)
 endif()
