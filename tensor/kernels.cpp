@@ -2,28 +2,11 @@
 
 #include <algorithm>
 
+#include "tensor/instruction_set.h"
 #include "tensor/products.h"
 
 namespace tapegrad::kernels {
 namespace {
-
-#ifdef TAPEGRAD_MULTIVERSION
-enum class InstructionSet { baseline, v3, v4 };
-
-InstructionSet best_instruction_set() {
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512cd")) {
-    return InstructionSet::v4;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("bmi2")) {
-    return InstructionSet::v3;
-  }
-  return InstructionSet::baseline;
-}
-#endif
 
 template <Real T>
 const Loops<T>& best_loops() {

@@ -7,6 +7,7 @@
 #include "tensor/loops.h"
 #include "tensor/tensor.h"
 #include "tests/catch.h"
+#include "tests/tensor/loop_tables.h"
 #include "tests/tensor/numbers.h"
 
 using namespace tapegrad;
@@ -14,24 +15,6 @@ using namespace tapegrad::kernels;
 using namespace tapegrad::test;
 
 namespace {
-
-template <class T>
-std::vector<const Loops<T>*> every_table() {
-  std::vector<const Loops<T>*> tables = {&baseline::loops<T>()};
-#ifdef TAPEGRAD_MULTIVERSION
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("bmi2")) {
-    tables.push_back(&v3::loops<T>());
-  }
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512cd")) {
-    tables.push_back(&v4::loops<T>());
-  }
-#endif
-  return tables;
-}
 
 template <class T>
 constexpr double tolerance = std::same_as<T, float> ? 2e-5 : 2e-13;
@@ -65,7 +48,8 @@ double mean(const std::vector<double>& numbers) {
 
 TEMPLATE_TEST_CASE("loops: moments and sums of channels", "", float, double) {
   using T = TestType;
-  for (const auto* loops : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const Loops<T>* loops = tables.loops;
     for (const Channels of : layouts) {
       CAPTURE(loops->instruction_set, of.outer, of.count, of.inner);
       const Index n = of.outer * of.count * of.inner;
@@ -93,7 +77,8 @@ TEMPLATE_TEST_CASE("loops: moments and sums of channels", "", float, double) {
 TEMPLATE_TEST_CASE("loops: normalized channels have mean 0, and the vjp projects", "", float,
                    double) {
   using T = TestType;
-  for (const auto* loops : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const Loops<T>* loops = tables.loops;
     for (const Channels of : layouts) {
       CAPTURE(loops->instruction_set, of.outer, of.count, of.inner);
       const Index n = of.outer * of.count * of.inner;
@@ -134,8 +119,8 @@ TEMPLATE_TEST_CASE("loops: every instruction set gives the same sums, bit for bi
     loops.hinge_vjp(rows, cols, T(0.1), x.data(), labels.data(), &all[2 + 2 * rows], true);
     return all;
   };
-  const Tensor<T> want = sums(*every_table<T>().front());
-  for (const auto* loops : every_table<T>()) CHECK(sums(*loops) == want);
+  const Tensor<T> want = sums(*every_table<T>().front().loops);
+  for (const auto& tables : every_table<T>()) CHECK(sums(*tables.loops) == want);
   double squares = 0;
   for (Index i = 0; i < x.size(); ++i) {
     const double d = static_cast<double>(x[i]) - static_cast<double>(y[i]);
@@ -161,7 +146,8 @@ TEMPLATE_TEST_CASE("loops: losses with targets", "", float, double) {
       soft -= target * (logit - std::log(total));
     }
   }
-  for (const auto* loops : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const Loops<T>* loops = tables.loops;
     CAPTURE(loops->instruction_set);
     Tensor<T> p({7, 5});
     const T got_soft = loops->soft_cross_entropy(7, 5, x.data(), t.data(), p.data());
@@ -181,7 +167,8 @@ TEMPLATE_TEST_CASE("loops: all_finite sees NaN and infinity anywhere, and nothin
                    double) {
   using T = TestType;
   using Limits = std::numeric_limits<T>;
-  for (const Loops<T>* loops : every_table<T>()) {
+  for (const auto& tables : every_table<T>()) {
+    const Loops<T>* loops = tables.loops;
     for (const Index n : {0, 1, 2, 15, 16, 17, 64, 67, 1000}) {
       CAPTURE(loops->instruction_set, n);
       Tensor<T> x(Shape{n}, Limits::max());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "tests/catch.h"
+#include "tests/tensor/loop_tables.h"
 #include "tests/tensor/numbers.h"
 
 using namespace tapegrad;
@@ -15,31 +16,6 @@ using namespace tapegrad::test;
 namespace {
 
 constexpr Index sizes[] = {0, 1, 15, 16, 17, 100};
-
-// The loops of every instruction set that this processor has.
-template <class T>
-struct Tables {
-  const Loops<T>* loops;
-  const TrainingLoops<T>* training;
-};
-
-template <class T>
-std::vector<Tables<T>> every_table() {
-  std::vector<Tables<T>> tables = {{&baseline::loops<T>(), &baseline::training_loops<T>()}};
-#ifdef TAPEGRAD_MULTIVERSION
-  __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-      __builtin_cpu_supports("bmi2")) {
-    tables.push_back({&v3::loops<T>(), &v3::training_loops<T>()});
-  }
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512vl") &&
-      __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512cd")) {
-    tables.push_back({&v4::loops<T>(), &v4::training_loops<T>()});
-  }
-#endif
-  return tables;
-}
 
 double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 double normal_cdf(double x) { return std::erfc(-x / std::sqrt(2)) / 2; }

@@ -1,9 +1,9 @@
 // Our own product loops of every instruction set, and how many threads share products.
 #pragma once
 
-#include <string>
 #include <vector>
 
+#include "tensor/instruction_set.h"
 #include "tensor/kernels.h"
 #include "tensor/products.h"
 #include "tests/tensor/sixteen_lanes.h"
@@ -19,12 +19,14 @@ struct ProductTable {
 inline std::vector<ProductTable> every_product_table() {
   std::vector<ProductTable> tables;
 #ifdef TAPEGRAD_MULTIVERSION
-  const std::string best = kernels::loops<float>().instruction_set;
-  if (best == "v3" || best == "v4") {
+  using kernels::InstructionSet;
+  if (kernels::best_instruction_set() >= InstructionSet::v3) {
     tables.push_back({"v3", kernels::v3::product_loops()});
     tables.push_back({"sixteen lanes", products_of_sixteen_lanes()});
   }
-  if (best == "v4") tables.push_back({"v4", kernels::v4::product_loops()});
+  if (kernels::best_instruction_set() >= InstructionSet::v4) {
+    tables.push_back({"v4", kernels::v4::product_loops()});
+  }
 #endif
   return tables;
 }
