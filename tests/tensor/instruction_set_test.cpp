@@ -1,6 +1,7 @@
 #include "tensor/instruction_set.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <string>
 
 #include "tensor/error.h"
@@ -32,4 +33,10 @@ TEST_CASE("instruction_set: the loops are those of the best one") {
   const std::string& best = names[static_cast<int>(best_instruction_set())];
   CHECK(loops<float>().instruction_set == best);
   CHECK(loops<double>().instruction_set == best);
+}
+
+// The tests run once more with such a limit.
+TEST_CASE("instruction_set: the environment's limit holds") {
+  const InstructionSet best = best_instruction_set();
+  CHECK(limited(best, std::getenv("TAPEGRAD_INSTRUCTION_SET")) == best);
 }
