@@ -5,6 +5,8 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <filesystem>
 #include <functional>
@@ -147,7 +149,14 @@ void our_chain(State& state, Op op, Index length, Memory memory) {
   const Tensor<float> start({}, 0.999F);
   if (memory == Memory::warm) run_chain(arena, start, length, op);
   std::size_t bytes = 0;
-  for (auto _ : state) bytes = run_chain(arena, start, length, op);
+  auto shortest = std::chrono::steady_clock::duration::max();  // as while no neighbour has the core
+  for (auto _ : state) {
+    const auto begin = std::chrono::steady_clock::now();
+    bytes = run_chain(arena, start, length, op);
+    shortest = std::min(shortest, std::chrono::steady_clock::now() - begin);
+  }
+  state.counters["shortest, ns/op"] =
+      std::chrono::duration<double, std::nano>(shortest).count() / static_cast<double>(length);
   state.counters["ns/op"] = bench::nanoseconds_each(static_cast<double>(length));
   state.counters["bytes/op"] = static_cast<double>(bytes) / static_cast<double>(length);
 }
