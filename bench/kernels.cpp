@@ -6,6 +6,7 @@
 #include <cblas.h>
 
 #include <algorithm>
+#include <numeric>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -156,17 +157,24 @@ void register_products() {
 
 // ---- loops ----
 
+// Batch after batch of images that no cache holds any more.
 void decode(State& state) {
-  const std::vector<std::uint8_t> bytes(static_cast<std::size_t>(batch * features), 77);
+  constexpr Index count = 200 * batch;
+  const std::vector<std::uint8_t> bytes(static_cast<std::size_t>(count * features), 77);
   const Tensor<float> scale = normal({features});
   const Tensor<float> shift = normal({features});
   Tensor<float> out({batch, features});
+  std::vector<std::int32_t> order(count);
+  std::iota(order.begin(), order.end(), 0);
+  Rng(1).permutation(order);
   std::vector<const std::uint8_t*> images;
-  for (Index i = 0; i < batch; ++i) images.push_back(bytes.data() + i * features);
+  for (const std::int32_t i : order) images.push_back(bytes.data() + i * features);
+  Index first = 0;
   for (auto _ : state) {
-    kernels::training_loops<float>().decode(batch, features, images.data(), scale.data(),
+    kernels::training_loops<float>().decode(batch, features, images.data() + first, scale.data(),
                                             shift.data(), out.data());
     benchmark::ClobberMemory();
+    first = (first + batch) % count;
   }
   count_bytes(state, out.size() * 5);  // one byte read, one float written
 }

@@ -60,7 +60,7 @@ Index rows_per_piece(Index features) {
 template <Real T, class Image>
 void standardize_rows(const Standardizer& standardizer, Index first, Index last, Image image,
                       View<T> x) {
-  std::array<std::span<const std::uint8_t>, 16> images;
+  std::array<std::span<const std::uint8_t>, 32> images;
   for (Index i = first; i < last;) {
     const Index count = std::min(last - i, std::ssize(images));
     for (Index r = 0; r < count; ++r) images[static_cast<std::size_t>(r)] = image(i + r);

@@ -160,10 +160,9 @@ void Standardizer::apply(std::span<const std::span<const std::uint8_t>> images,
   for (const auto& pixels : images) require_size(pixels.size(), mean_.size(), "pixels");
   require_size(out.size(), images.size() * mean_.size(), "numbers to write");
   const auto& [scale, shift] = std::get<Affine<T>>(affine_);
-  constexpr std::size_t together = 4;  // as many as the loops decode at a time
-  for (std::size_t i = 0; i < images.size(); i += together) {
-    const auto group = images.subspan(i, std::min(together, images.size() - i));
-    std::array<const std::uint8_t*, together> pixels;
+  std::array<const std::uint8_t*, 32> pixels;  // enough for the loops to ask for images ahead
+  for (std::size_t i = 0; i < images.size(); i += pixels.size()) {
+    const auto group = images.subspan(i, std::min(pixels.size(), images.size() - i));
     std::transform(group.begin(), group.end(), pixels.begin(),
                    [](auto image) { return image.data(); });
     kernels::training_loops<T>().decode(std::ssize(group), features(), pixels.data(), scale.data(),

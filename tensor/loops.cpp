@@ -7,6 +7,7 @@
 #include "tensor/loops_functions.h"
 #include "tensor/loops_losses.h"
 #include "tensor/loops_normalization.h"
+#include "tensor/loops_pixels.h"
 #include "tensor/loops_products.h"
 #include "tensor/loops_updates.h"
 
@@ -222,39 +223,6 @@ void cross_entropy_vjp(Index rows, Index cols, T scale, const T* p, const std::i
                        T* __restrict dx, bool fresh) {
   for (Index i = 0; i < rows * cols; ++i) put(dx[i], scale * p[i], fresh);
   for (Index r = 0; r < rows; ++r) dx[r * cols + labels[r]] -= scale;
-}
-
-// out = bytes * scale + shift for four images, which share the loads of scale and shift: those and
-// an image's numbers are more than the first cache holds.
-template <class T>
-void decode_four(Index n, const std::uint8_t* const* images, const T* scale, const T* shift,
-                 T* __restrict a_out, T* __restrict b_out, T* __restrict c_out,
-                 T* __restrict d_out) {
-  const std::uint8_t *a = images[0], *b = images[1], *c = images[2], *d = images[3];
-  for (Index i = 0; i < n; ++i) {
-    const T factor = scale[i], term = shift[i];
-    a_out[i] = static_cast<T>(a[i]) * factor + term;
-    b_out[i] = static_cast<T>(b[i]) * factor + term;
-    c_out[i] = static_cast<T>(c[i]) * factor + term;
-    d_out[i] = static_cast<T>(d[i]) * factor + term;
-  }
-}
-
-template <class T>
-void decode_one(Index n, const std::uint8_t* bytes, const T* scale, const T* shift,
-                T* __restrict out) {
-  for (Index i = 0; i < n; ++i) out[i] = static_cast<T>(bytes[i]) * scale[i] + shift[i];
-}
-
-template <class T>
-void decode(Index count, Index n, const std::uint8_t* const* images, const T* scale, const T* shift,
-            T* out) {
-  Index i = 0;
-  for (; i + 4 <= count; i += 4) {
-    T* to = out + i * n;
-    decode_four(n, images + i, scale, shift, to, to + n, to + 2 * n, to + 3 * n);
-  }
-  for (; i < count; ++i) decode_one(n, images[i], scale, shift, out + i * n);
 }
 
 template <class T>

@@ -1,0 +1,83 @@
+// Private to tensor/loops.cpp: images' bytes as numbers. Internal to the instruction set's
+// namespace, as loops_functions.h is.
+#pragma once
+
+#include "tensor/loops.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#include <string.h>
+#endif
+
+namespace tapegrad::kernels::TAPEGRAD_ISA {
+namespace {
+
+constexpr Index images_together = 4;
+constexpr Index cache_line = 64;
+
+// Features [first, last) of out [count, n] = image * scale + shift, for so many images.
+template <class T>
+inline void decode_features(Index first, Index last, Index count, Index n,
+                            const std::uint8_t* const* images, const T* scale, const T* shift,
+                            T* __restrict out) {
+  for (Index r = 0; r < count; ++r) {
+    const std::uint8_t* image = images[r];
+    T* __restrict row = out + r * n;
+    for (Index i = first; i < last; ++i) row[i] = static_cast<T>(image[i]) * scale[i] + shift[i];
+  }
+}
+
+#if defined(__AVX2__)
+typedef float EightNumbers __attribute__((vector_size(32)));
+
+inline EightNumbers widened(const std::uint8_t* from) {
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+}
+
+// Eight bytes become eight numbers in one step, where the compiler's own loop takes several, and
+// the images share the loads of scale and shift.
+inline void decode_features_of_four(Index first, Index last, Index n,
+                                    const std::uint8_t* const* images, const float* scale,
+                                    const float* shift, float* __restrict out) {
+  const std::uint8_t* const image[] = {images[0], images[1], images[2], images[3]};
+  Index i = first;
+  for (; i + 8 <= last; i += 8) {
+    EightNumbers factor, term;
+    memcpy(&factor, scale + i, sizeof factor);
+    memcpy(&term, shift + i, sizeof term);
+    for (Index r = 0; r < images_together; ++r) {
+      const EightNumbers decoded = widened(image[r] + i) * factor + term;
+      memcpy(out + r * n + i, &decoded, sizeof decoded);
+    }
+  }
+  decode_features(i, last, images_together, n, images, scale, shift, out);
+}
+#endif
+
+template <class T>
+inline void decode_features_of_four(Index first, Index last, Index n,
+                                    const std::uint8_t* const* images, const T* scale,
+                                    const T* shift, T* __restrict out) {
+  decode_features(first, last, images_together, n, images, scale, shift, out);
+}
+
+// Four images at a time. A batch's images lie anywhere in memory, so the next four are asked for
+// meanwhile, line by line.
+template <class T>
+void decode(Index count, Index n, const std::uint8_t* const* images, const T* scale, const T* shift,
+            T* out) {
+  Index r = 0;
+  for (; r + images_together <= count; r += images_together) {
+    const Index ahead = r + 2 * images_together <= count ? images_together : 0;
+    for (Index i = 0; i < n; i += cache_line) {
+      for (Index k = 0; k < images_together; ++k) __builtin_prefetch(images[r + ahead + k] + i);
+      const Index last = i + cache_line < n ? i + cache_line : n;
+      decode_features_of_four(i, last, n, images + r, scale, shift, out + r * n);
+    }
+  }
+  decode_features(Index{0}, n, count - r, n, images + r, scale, shift, out + r * n);
+}
+
+}  // namespace
+}  // namespace tapegrad::kernels::TAPEGRAD_ISA
