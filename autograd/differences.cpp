@@ -35,14 +35,18 @@ Slope forward(const Line& f, double f0, double h) {
   };
   const double value = slope(h);
   const double half = slope(h / 2);  // its error is half as large
-  return {value, rounding(f0, h), 2 * std::abs(value - half), value, value};
+  return {value, rounding(f0, h), 2 * std::abs(value - half), value, value, rounding(f0, h)};
 }
 
 Slope centred(const Line& f, double f0, double h) {
   const Pair full = sample(f, h);
   const Pair half = sample(f, h / 2);  // its error is a quarter as large
-  return {full.centred(), rounding(f0, h), 4.0 / 3 * std::abs(full.centred() - half.centred()),
-          full.left_slope(f0), full.right_slope(f0)};
+  return {full.centred(),
+          rounding(f0, h),
+          4.0 / 3 * std::abs(full.centred() - half.centred()),
+          full.left_slope(f0),
+          full.right_slope(f0),
+          rounding(f0, h)};
 }
 
 // four_point and six_point share their points; the error of the lower one bounds the higher one's.
@@ -55,13 +59,21 @@ Slope many_points(const Line& f, double f0, Difference scheme, double h) {
   const double d2 = delta(sample(f, 2 * h), 2);
   const double four = (8 * d1 - d2) / (12 * h);
   if (scheme == Difference::four_point) {
-    return {four, 1.5 * rounding(f0, h), std::abs(four - d1 / (2 * h)), first.left_slope(f0),
-            first.right_slope(f0)};
+    return {four,
+            1.5 * rounding(f0, h),
+            std::abs(four - d1 / (2 * h)),
+            first.left_slope(f0),
+            first.right_slope(f0),
+            rounding(f0, h)};
   }
   const double d3 = delta(sample(f, 3 * h), 3);
   const double six = (45 * d1 - 9 * d2 + d3) / (60 * h);
-  return {six, 2 * rounding(f0, h), std::abs(six - four), first.left_slope(f0),
-          first.right_slope(f0)};
+  return {six,
+          2 * rounding(f0, h),
+          std::abs(six - four),
+          first.left_slope(f0),
+          first.right_slope(f0),
+          rounding(f0, h)};
 }
 
 }  // namespace
@@ -89,7 +101,7 @@ Slope difference(const Line& f, double f0, Difference scheme, double h) {
 Slope refined_difference(const Line& f, double f0, double h) {
   constexpr int rungs = 6;
   constexpr double ratio = 8;
-  Slope best{0, 0, std::numeric_limits<double>::infinity(), 0, 0};
+  Slope best{0, 0, std::numeric_limits<double>::infinity(), 0, 0, 0};
   double previous = 0;
   for (int i = 0; i < rungs; ++i, h /= ratio) {
     const Pair pair = sample(f, h);
@@ -107,22 +119,28 @@ Slope refined_difference(const Line& f, double f0, double h) {
     }
     best.left = pair.left_slope(f0);
     best.right = pair.right_slope(f0);
+    best.side_noise = rounding(f0, h);
     previous = value;
   }
   return best;
 }
 
 bool has_kink(const Line& f, double f0, double h) {
-  std::array<double, 3> second{};
-  for (double& s : second) {
-    // Summed as differences, which are small, and symmetric in the steps really made.
-    const Pair p = sample(f, h);
-    s = (p.right.value - f0) + (p.left.value - f0);
-    h /= 2;
-  }
   const double limit = 64 * eps * std::max(1.0, std::abs(f0));
-  return !(std::abs(second[0] - 4 * second[1]) <= limit &&
-           std::abs(second[1] - 4 * second[2]) <= limit);
+  const auto second = [&](double step) {
+    // Summed as differences, which are small, and symmetric in the steps really made.
+    const Pair p = sample(f, step);
+    return (p.right.value - f0) + (p.left.value - f0);
+  };
+  const std::array<double, 3> s{second(h), second(h / 2), second(h / 4)};
+  const double at_h = s[0] - 4 * s[1];
+  const double at_half = s[1] - 4 * s[2];
+  if (std::abs(at_h) <= limit && std::abs(at_half) <= limit) return false;
+  const double at_quarter = s[2] - 4 * second(h / 8);
+  const auto shrinks = [&](double longer, double shorter) {
+    return std::abs(longer - 16 * shorter) <= 0.1 * std::abs(longer) + 4 * limit;
+  };
+  return !(shrinks(at_h, at_half) && shrinks(at_half, at_quarter));
 }
 
 }  // namespace tapegrad

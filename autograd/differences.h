@@ -31,6 +31,7 @@ struct Slope {
   double truncation;  // what the scheme's neglected terms may contribute, estimated
   double left;        // the one-sided slopes at the smallest step used; they differ at a kink
   double right;
+  double side_noise;  // what rounding in f may contribute to each of them
 
   double uncertainty() const { return noise + truncation; }
 };
@@ -43,8 +44,9 @@ Slope difference(const Line& f, double f0, Difference scheme, double h);
 Slope refined_difference(const Line& f, double f0, double h);
 
 /// Whether f has a kink within h of 0. Second differences S(h) = f(h) - 2 f(0) + f(-h) shrink like
-/// h^2 for a smooth function and like h across a kink, so S(h) - 4 S(h/2) and S(h/2) - 4 S(h/4) are
-/// beyond rounding only for a kink (two of them, because each has a blind spot). For small h.
+/// h^2 for a smooth function and like h across a kink. So R(h) = S(h) - 4 S(h/2) is within rounding
+/// for a smooth function, or, where h is large, shrinks like h^4; across a kink it does neither.
+/// Two steps are looked at, h and h/2, because for each a kink has blind spots.
 bool has_kink(const Line& f, double f0, double h);
 
 }  // namespace tapegrad

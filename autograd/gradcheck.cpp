@@ -8,8 +8,10 @@
 #include <limits>
 #include <memory>
 
+#include "autograd/cost_gradients.h"
 #include "autograd/diagnosis.h"
 #include "autograd/ops.h"
+#include "autograd/parameter_values.h"
 #include "autograd/probe.h"
 #include "tensor/error.h"
 #include "tensor/random.h"
@@ -38,8 +40,8 @@ bool between(double x, double a, double b, double slack) {
 // A kink: the one-sided slopes differ by more than rounding, and the analytic slope is one of the
 // slopes between them.
 bool is_kink(const Slope& slope, double analytic) {
-  return std::abs(slope.right - slope.left) > 4 * slope.noise &&
-         between(analytic, slope.left, slope.right, slope.noise);
+  return std::abs(slope.right - slope.left) > 4 * slope.side_noise &&
+         between(analytic, slope.left, slope.right, slope.side_noise);
 }
 
 // Finite differences at a fixed step, which a kink inside the step spoils.
@@ -97,32 +99,17 @@ Verdict judge(double analytic, const Numeric& numeric, double tolerance,
 
 // ---- one parameter ----
 
-using Gradients = std::vector<Tensor<double>>;
-
-Gradients analytic_gradients(const ParameterList<double>& parameters, const Cost<double>& cost,
-                             std::vector<int>& uses) {
-  for (const auto& p : parameters) p.parameter->consume_gradient();
-  {
-    Tape<double> tape;
-    tape.backward(cost(tape));
-    uses.assign(parameters.size(), 0);
-    for (const Node<double>* node : tape.nodes()) {
-      for (int i = 0; i < node->operand_count; ++i) {
-        for (std::size_t p = 0; p < parameters.size(); ++p) {
-          uses[p] += node->operands()[i]->value == parameters[p].parameter->value().data();
-        }
+// How often the tape's ops take each parameter.
+std::vector<int> uses_of(const ParameterList<double>& parameters, const Tape<double>& tape) {
+  std::vector<int> uses(parameters.size(), 0);
+  for (const Node<double>* node : tape.nodes()) {
+    for (int i = 0; i < node->operand_count; ++i) {
+      for (std::size_t p = 0; p < parameters.size(); ++p) {
+        uses[p] += node->operands()[i]->value == parameters[p].parameter->value().data();
       }
     }
   }
-  Gradients gradients;  // copies: a cost that runs backward itself would overwrite them
-  for (const auto& p : parameters) {
-    // A parameter that this cost did not record may still hold the gradient of another one.
-    const bool recorded = p.parameter->has_new_gradient();
-    gradients.push_back(recorded ? Tensor<double>(p.parameter->gradient())
-                                 : Tensor<double>(p.parameter->shape()));
-    p.parameter->consume_gradient();
-  }
-  return gradients;
+  return uses;
 }
 
 // The scale of a parameter's slopes: the mean size of the gradient's entries; along a direction of
@@ -207,15 +194,6 @@ void add_diagnosis(GradcheckReport& report, const ParameterCheck& check,
   if (!text.empty()) report.diagnosis.push_back(text);
 }
 
-// Frozen parameters take no gradient, and a cost may move them (running statistics do).
-ParameterList<double> trainable(const ParameterList<double>& all) {
-  ParameterList<double> list;
-  for (const auto& p : all) {
-    if (!p.parameter->frozen()) list.add(p.name, *p.parameter);
-  }
-  return list;
-}
-
 void require_valid(const ParameterList<double>& parameters, const GradcheckOptions& options) {
   if (options.h && !(*options.h > 0)) {
     throw OptionError(fmt::format("gradcheck: h is {}, but must be above 0", *options.h));
@@ -231,26 +209,63 @@ bool same_bits(View<const double> a, View<const double> b) {
          (a.size() == 0 || std::memcmp(a.data(), b.data(), a.span().size_bytes()) == 0);
 }
 
+// The values that a check finds, and leaves behind whatever happens. Frozen parameters are among
+// them: a cost may move those (running statistics do).
+class Originals {
+ public:
+  explicit Originals(const ParameterList<double>& all) : values_(all), restore_at_exit_(values_) {}
+
+  /// Whether every parameter that is not frozen still has them.
+  bool are_there() const {
+    return std::all_of(values_.begin(), values_.end(), [](const auto& kept) {
+      return kept.first->frozen() || same_bits(kept.second, kept.first->value());
+    });
+  }
+
+ private:
+  ParameterValues<double> values_;
+  RestoreAtExit<double> restore_at_exit_;
+};
+
 GradcheckReport run(const ParameterList<double>& parameters, const Cost<double>& cost,
-                    const Oracle& oracle, double tolerance, const std::string& name,
-                    const GradcheckOptions& options) {
+                    const Oracle& oracle, const Originals& originals, double tolerance,
+                    const std::string& name, const GradcheckOptions& options) {
   GradcheckReport report;
   report.oracle = name;
-  Gradients originals;
-  for (const auto& p : parameters) originals.emplace_back(p.parameter->value());
   std::vector<int> uses;
-  const Gradients gradients = analytic_gradients(parameters, cost, uses);
+  const auto gradients = gradients_of<double>(
+      parameters, cost, [&](const Tape<double>& tape) { uses = uses_of(parameters, tape); });
   Rng rng(options.seed);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     report.parameters.push_back(
         check_parameter(i, parameters[i], gradients[i], oracle, tolerance, options, rng));
     add_diagnosis(report, report.parameters.back(), *parameters[i].parameter, uses[i]);
   }
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    report.restored = report.restored && same_bits(originals[i], parameters[i].parameter->value());
-  }
+  report.restored = originals.are_there();
   return report;
 }
+
+// The tangent 1 along a probe, for its scope.
+class SeededTangent {
+ public:
+  SeededTangent(View<Dual> x, const Probe& probe) : x_(x) {
+    if (probe.direction.empty()) {
+      x_[probe.index].tangent = 1;
+    } else {
+      for (Index i = 0; i < x_.size(); ++i) {
+        x_[i].tangent = probe.direction[static_cast<std::size_t>(i)];
+      }
+    }
+  }
+  ~SeededTangent() {
+    for (Dual& x : x_) x.tangent = 0;
+  }
+  SeededTangent(const SeededTangent&) = delete;
+  SeededTangent& operator=(const SeededTangent&) = delete;
+
+ private:
+  View<Dual> x_;
+};
 
 std::string describe(const GradcheckOptions& options) {
   if (!options.difference) return "six-point differences, refined where they disagree";
@@ -286,8 +301,9 @@ bool GradcheckReport::passed() const {
 
 GradcheckReport gradcheck(const ParameterList<double>& all, const Cost<double>& cost,
                           const GradcheckOptions& options) {
-  const ParameterList<double> parameters = trainable(all);
+  const ParameterList<double> parameters = all.trainable();
   require_valid(parameters, options);
+  const Originals originals(all);
   const double f0 = evaluate(cost);
   const Oracle oracle = [&](std::size_t i, const Probe& probe, double analytic, double tolerance) {
     Perturbation x(*parameters[i].parameter, probe);
@@ -302,56 +318,41 @@ GradcheckReport gradcheck(const ParameterList<double>& all, const Cost<double>& 
     const double h = options.h.value_or(best_step(*options.difference) * x.magnitude());
     return fixed_step(f, f0, *options.difference, h, analytic, tolerance);
   };
-  return run(parameters, cost, oracle, options.tolerance, describe(options), options);
+  return run(parameters, cost, oracle, originals, options.tolerance, describe(options), options);
 }
 
 GradcheckReport gradcheck(const ParameterList<double>& all, const Cost<double>& cost,
                           const DualTwin& twin, const GradcheckOptions& options) {
-  const ParameterList<double> parameters = trainable(all);
+  const ParameterList<double> parameters = all.trainable();
   require_valid(parameters, options);
+  const Originals originals(all);
   copy_values(all, twin.parameters);
   const Oracle oracle = [&](std::size_t i, const Probe& probe, double analytic, double) {
-    const View<Dual> x = twin.parameters.at(parameters[i].name).write();
-    const auto seed = [&](double k) {
-      if (probe.direction.empty()) {
-        x[probe.index].tangent = k;
-      } else {
-        for (Index j = 0; j < x.size(); ++j) {
-          x[j].tangent = k * probe.direction[static_cast<std::size_t>(j)];
-        }
-      }
-    };
-    seed(1);
-    double tangent = 0;
-    {
-      NoGrad<Dual> tape;
-      tangent = twin.cost(tape).item().tangent;
-    }
-    seed(0);
+    const SeededTangent seeded(twin.parameters.at(parameters[i].name).write(), probe);
+    NoGrad<Dual> tape;
+    const double tangent = twin.cost(tape).item().tangent;
     return Numeric{tangent, 64 * eps * std::max(std::abs(tangent), std::abs(analytic)), false};
   };
-  return run(parameters, cost, oracle, options.tolerance / 1000, "exact forward-mode derivatives",
-             options);
+  return run(parameters, cost, oracle, originals, options.tolerance / 1000,
+             "exact forward-mode derivatives", options);
 }
 
-GradcheckReport gradcheck_float(const ParameterList<float>& parameters, const Cost<float>& cost,
-                                const ParameterList<double>& reference,
+GradcheckReport gradcheck_float(const ParameterList<float>& all, const Cost<float>& cost,
+                                const ParameterList<double>& reference_all,
                                 const Cost<double>& reference_cost, double tolerance) {
-  copy_values(reference, parameters);
-  std::vector<int> uses;
-  const Gradients exact = analytic_gradients(reference, reference_cost, uses);
-  {
-    Tape<float> tape;
-    tape.backward(cost(tape));
-  }
+  copy_values(reference_all, all);
+  const ParameterList<double> reference = reference_all.trainable();
+  ParameterList<float> parameters;
+  for (const auto& p : reference) parameters.add(p.name, all.at(p.name));
+  const auto exact = gradients_of<double>(reference, reference_cost);
+  const auto gradients = gradients_of<float>(parameters, cost);
   GradcheckReport report;
   report.oracle = "the double model's backward pass";
-  for (std::size_t i = 0; i < reference.size(); ++i) {
-    Parameter<float>& parameter = parameters.at(reference[i].name);
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
     ParameterCheck check;
-    check.name = reference[i].name;
-    check.shape = parameter.shape();
-    const std::vector<double> a(parameter.gradient().begin(), parameter.gradient().end());
+    check.name = parameters[i].name;
+    check.shape = parameters[i].parameter->shape();
+    const std::vector<double> a(gradients[i].begin(), gradients[i].end());
     const std::span<const double> n = exact[i].span();
     const bool agrees = gradient_metrics(a, n).norm_relative <= tolerance;
     const double limit = tolerance * typical(n);
@@ -361,7 +362,6 @@ GradcheckReport gradcheck_float(const ParameterList<float>& parameters, const Co
           {static_cast<Index>(j), a[j], n[j], limit, wrong ? Verdict::fail : Verdict::pass});
     }
     count(check, GradcheckOptions{}.metric_eps);
-    parameter.consume_gradient();
     report.parameters.push_back(std::move(check));
   }
   return report;

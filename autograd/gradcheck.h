@@ -78,11 +78,11 @@ struct GradcheckReport {
 };
 
 /// Compares the gradient that backward gives with finite differences, for every entry of every
-/// parameter that is not frozen. Parameters come back bit for bit, also when `cost` throws; a cost
-/// that changes them fails the check. An entry's scale is max(|a|, |n|, mean |n| over the
-/// parameter). Kinks (ReLU, max, abs, hinge) are recognised by one-sided slopes that differ, with
-/// the analytic value between them, counted and left out. NaN fails. Throws OptionError for options
-/// out of range and GradError when there is nothing to check.
+/// parameter that is not frozen. All parameters come back bit for bit, also when `cost` throws; a
+/// cost that changes one that is not frozen fails the check. An entry's scale is max(|a|, |n|,
+/// mean |a| over the parameter). Kinks (ReLU, max, abs, hinge) are recognised by one-sided slopes
+/// that differ, with the analytic value between them, counted and left out. NaN fails. Throws
+/// OptionError for options out of range and GradError when there is nothing to check.
 GradcheckReport gradcheck(const ParameterList<double>& parameters, const Cost<double>& cost,
                           const GradcheckOptions& options = {});
 
@@ -98,8 +98,9 @@ struct DualTwin {
 GradcheckReport gradcheck(const ParameterList<double>& parameters, const Cost<double>& cost,
                           const DualTwin& twin, const GradcheckOptions& options = {});
 
-/// Compares a float model's backward with the double one's: for each parameter ||a - n|| must be at
-/// most tolerance * (||a|| + ||n||). Values are copied from the double model first.
+/// Compares a float model's backward with the double one's: for each parameter that is not frozen
+/// in the double model ||a - n|| must be at most tolerance * (||a|| + ||n||). Values are copied
+/// from the double model first.
 GradcheckReport gradcheck_float(const ParameterList<float>& parameters, const Cost<float>& cost,
                                 const ParameterList<double>& reference,
                                 const Cost<double>& reference_cost, double tolerance = 1e-5);

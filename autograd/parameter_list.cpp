@@ -47,6 +47,15 @@ Parameter<T>& ParameterList<T>::at(const std::string& name) const {
 }
 
 template <Scalar T>
+ParameterList<T> ParameterList<T>::trainable() const {
+  ParameterList list;
+  for (const auto& p : all_) {
+    if (!p.parameter->frozen()) list.all_.push_back(p);
+  }
+  return list;
+}
+
+template <Scalar T>
 Index ParameterList<T>::count() const {
   Index n = 0;
   for (const auto& p : all_) n += p.parameter->size();

@@ -58,6 +58,9 @@ class ParameterList {
   /// How many numbers the parameters hold together.
   Index count() const;
 
+  /// Those that are not frozen now.
+  ParameterList trainable() const;
+
   /// Freezes or unfreezes every parameter.
   void freeze(bool frozen = true) const {
     for (const auto& p : all_) p.parameter->freeze(frozen);

@@ -1,4 +1,4 @@
-// Parameters as they were.
+// Parameters and generators as they were.
 #pragma once
 
 #include <algorithm>
@@ -59,6 +59,25 @@ class RestoreAtExit {
 
  private:
   ParameterValues<T> values_;
+};
+
+/// Puts a model's generators back at the end of its scope: a look at a model must not change what
+/// it draws next.
+template <Scalar T>
+class RestoreGenerators {
+ public:
+  explicit RestoreGenerators(const ParameterList<T>& list) : generators_(list.generators()) {
+    for (const NamedGenerator& g : generators_) states_.push_back(*g.rng);
+  }
+  ~RestoreGenerators() {
+    for (std::size_t i = 0; i < states_.size(); ++i) *generators_[i].rng = states_[i];
+  }
+  RestoreGenerators(const RestoreGenerators&) = delete;
+  RestoreGenerators& operator=(const RestoreGenerators&) = delete;
+
+ private:
+  std::vector<NamedGenerator> generators_;
+  std::vector<Rng> states_;
 };
 
 }  // namespace tapegrad

@@ -4,6 +4,7 @@
 
 #include <string_view>
 
+#include "autograd/parameter_values.h"
 #include "tensor/kernels.h"
 
 namespace tapegrad::nn {
@@ -76,6 +77,7 @@ std::vector<std::string> lint_units(Module<T>& model, View<const T> x) {
   std::vector<std::string> findings;
   if (x.shape().rank() == 0 || x.shape()[0] < least_examples) return findings;
   const ParameterList<T> parameters = model.parameters();
+  const RestoreGenerators<T> restore(parameters);
   NoGrad<T> tape;
   model(tape.constant(x));
   for (const Node<T>* node : tape.nodes()) {

@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "autograd/parameter_values.h"
+
 namespace tapegrad::nn {
 namespace {
 
@@ -60,14 +62,9 @@ template <Real T>
 std::string summary(Module<T>& model, const Shape& input) {
   const Tensor<T> zeros(input);
   const ParameterList<T> parameters = model.parameters();
-  std::vector<Rng> generators;
-  for (const auto& g : parameters.generators()) generators.push_back(*g.rng);
+  const RestoreGenerators<T> restore(parameters);
   NoGrad<T> tape;
   model(tape.constant(zeros));
-  // A look at the model must not change what it draws next.
-  for (std::size_t i = 0; i < generators.size(); ++i) {
-    *parameters.generators()[i].rng = generators[i];
-  }
   std::vector<Line> lines{{"input", to_string(input), "", 0}};
   for (const Node<T>* node : tape.nodes()) {
     if (node->operand_count > 0) lines.push_back(line_of(*node, parameters));

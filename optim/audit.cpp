@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autograd/cost_gradients.h"
 #include "autograd/parameter_values.h"
 #include "tensor/error.h"
 
@@ -17,19 +18,6 @@ using Tensors = std::vector<Tensor<double>>;
 Tensors values(const ParameterList<double>& parameters) {
   Tensors all;
   for (const auto& p : parameters) all.emplace_back(p.parameter->value());
-  return all;
-}
-
-Tensors gradients(const ParameterList<double>& parameters, const Cost<double>& cost) {
-  {
-    Tape<double> tape;
-    tape.backward(cost(tape));
-  }
-  Tensors all;
-  for (const auto& p : parameters) {
-    all.emplace_back(p.parameter->gradient());
-    p.parameter->consume_gradient();
-  }
   return all;
 }
 
@@ -157,10 +145,11 @@ std::string to_string(const AuditReport& report) {
   return text;
 }
 
-AuditReport audit_update(const ParameterList<double>& parameters, const Cost<double>& cost,
+AuditReport audit_update(const ParameterList<double>& all, const Cost<double>& cost,
                          const std::function<void()>& step, const AuditOptions& options) {
   require_valid(options);
-  const RestoreAtExit<double> restore{ParameterValues<double>(parameters)};
+  const RestoreAtExit<double> restore{ParameterValues<double>(all)};
+  const ParameterList<double> parameters = all.trainable();
   AuditReport report;
   Tensors velocity;
   for (const auto& p : parameters) {
@@ -169,8 +158,13 @@ AuditReport audit_update(const ParameterList<double>& parameters, const Cost<dou
   }
   for (int t = 0; t < options.steps; ++t) {
     const double lr = options.lr(t);
+    if (!(lr > 0) || !std::isfinite(lr)) {
+      throw OptionError(fmt::format(
+          "audit_update: lr is {} in step {}, but must be finite and above 0, or no update shows",
+          lr, t));
+    }
     const Tensors before = values(parameters);
-    const Tensors gradient = gradients(parameters, cost);
+    const Tensors gradient = gradients_of<double>(parameters, cost);
     step();
     for (std::size_t i = 0; i < parameters.size(); ++i) {
       AuditedParameter& audited = report.parameters[i];

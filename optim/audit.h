@@ -13,7 +13,7 @@ namespace tapegrad::optim {
 /// What the audited update claims to be: momentum or Nesterov gradient descent on a cost that
 /// includes the penalty lambda * sum of squares of the matrices.
 struct AuditOptions {
-  Schedule lr = {};   // the learning rate of step 0, 1, ...
+  Schedule lr = {};   // the learning rate of step 0, 1, ..., above 0
   double lambda = 0;  // must not be 0: at 0 no penalty mistake can show
   double momentum = 0;
   bool nesterov = false;
@@ -46,9 +46,10 @@ std::string to_string(const AuditReport& report);
 /// Nesterov's). `cost` and `step` must use the same batch. A gradient check of the loss, or one at
 /// lambda = 0, sees none of the mistakes this names: "penalty in the cost but not in the update",
 /// "divided by the batch size", "half of 2 lambda W", a learning rate off by a factor, momentum
-/// that is missing, biases that are decayed. Parameters come back as they were; the optimizer's own
-/// state does not. Throws OptionError when lambda or lr is missing.
-AuditReport audit_update(const ParameterList<double>& parameters, const Cost<double>& cost,
+/// that is missing, biases that are decayed. Frozen parameters are left out: a step may move them
+/// (running statistics do). All parameters come back as they were; the optimizer's own state does
+/// not. Throws OptionError when lambda or lr is missing, or lr is not above 0 in one of the steps.
+AuditReport audit_update(const ParameterList<double>& all, const Cost<double>& cost,
                          const std::function<void()>& step, const AuditOptions& options);
 
 }  // namespace tapegrad::optim

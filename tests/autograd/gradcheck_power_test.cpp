@@ -325,6 +325,7 @@ TEST_CASE("gradcheck: a cost that changes a parameter fails, and the report says
   CHECK_FALSE(impure.restored);
   CHECK_FALSE(impure.passed());
   CHECK(to_string(impure).find("the cost changed the parameters") != std::string::npos);
+  CHECK(counter.value()[0] == 0);
 }
 
 TEST_CASE("gradcheck: a numeric slope that is infinite fails and is not taken for a kink") {
@@ -341,4 +342,66 @@ TEST_CASE("gradcheck: a numeric slope that is infinite fails and is not taken fo
   CHECK(at_the_pole.parameters[0].worst == 0);
   CHECK(std::isinf(at_the_pole.parameters[0].entries[0].numeric));
   CHECK(at_the_pole.parameters[0].entries[0].verdict == Verdict::fail);
+}
+
+TEST_CASE("gradcheck: a wrong entry is no kink, however small the cost's slopes are beside it") {
+  // A cost near 1 whose slopes are so small that rounding rules the shortest steps: there one-sided
+  // slopes differ though nothing has a kink.
+  constexpr Index size = 10;
+  struct Row {
+    double scale;  // of the slopes
+    double wrong;  // relative
+  };
+  for (const Row& row : {Row{1e-4, 1e-5}, Row{1e-6, 3e-4}, Row{1e-7, 1e-3}}) {
+    for (Index place = 0; place < size; ++place) {
+      for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+        CAPTURE(row.scale, place, seed);
+        const Tensor<double> w = Rng(seed).uniform<double>({size}, -1, 1);
+        const auto report = gradcheck({w}, [&](In in) {
+          return sum(sin(faulty(in[0], {place, row.wrong}))) * row.scale + 1;
+        });
+        CHECK(report.parameters[0].kinks == 0);
+        CHECK_FALSE(report.passed());
+      }
+    }
+    const auto right = gradcheck({Rng(1).uniform<double>({size}, -1, 1)},
+                                 [&](In in) { return sum(sin(in[0])) * row.scale + 1; });
+    CHECK(right.parameters[0].kinks == 0);
+    CHECK(right.parameters[0].failed == 0);
+  }
+}
+
+TEST_CASE("gradcheck: curvature is no kink at longer steps, and a kink is one") {
+  const Tensor<double> x({3}, {0.5, -1, 2});
+  for (const double h : {1e-5, 1e-4, 1e-3, 1e-2}) {
+    CAPTURE(h);
+    const GradcheckOptions options{
+        .difference = Difference::centred, .h = h, .tolerance = h * h, .resolution = 1};
+    const auto smooth = gradcheck(
+        {x}, [](In in) { return exp(in[0]); }, options);
+    CHECK(smooth.parameters[0].kinks == 0);
+    CHECK(smooth.passed());
+    for (const double distance : {0.0, 0.1, 7.0 / 45, 0.3, 9.0 / 19, 0.7, 0.95}) {
+      CAPTURE(distance);
+      const Tensor<double> beside({3}, {0.5, distance * h, 2});
+      const auto kinked = gradcheck(
+          {beside}, [](In in) { return exp(in[0]) + abs(in[0]); }, options);
+      CHECK(kinked.parameters[0].kinks == 1);
+      CHECK(kinked.parameters[0].entries[1].verdict == Verdict::kink);
+    }
+  }
+}
+
+TEST_CASE("gradcheck: what a cost does at its first call is seen, and undone") {
+  Parameter<double> w(Tensor<double>({2}, {2, 0.5}));
+  ParameterList<double> all;
+  all.add("w", w);
+  const auto report = gradcheck(all, [&](Tape<double>& tape) {
+    for (double& x : w.write()) x = std::min(x, 1.0);  // clips once: then nothing is left to clip
+    return sum(square(tape.parameter(w)));
+  });
+  CHECK_FALSE(report.restored);
+  CHECK_FALSE(report.passed());
+  CHECK(w.value()[0] == 2);
+  CHECK(w.value()[1] == 0.5);
 }

@@ -7,6 +7,7 @@
 
 #include "autograd/ops.h"
 #include "nn/activations.h"
+#include "nn/batch_norm.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
 #include "tensor/error.h"
@@ -352,6 +353,44 @@ TEST_CASE("gradcheck: a float model is held against the double one") {
   const auto off = check_float(1.001F);
   CHECK_FALSE(off.passed());
   CHECK(off.parameters[0].failed > 0);
+}
+
+TEST_CASE("gradcheck: of a float model a gradient of an earlier pass is not taken for this one's") {
+  Parameter<double> v(Tensor<double>({2}, {3, 1})), w(Tensor<double>({2}, {1, -2}));
+  Parameter<float> v_float(Tensor<float>({2})), w_float(Tensor<float>({2}));
+  ParameterList<double> exact;
+  exact.add("v", v).add("w", w);
+  ParameterList<float> all;
+  all.add("v", v_float).add("w", w_float);
+  const Cost<double> reference = [&](Tape<double>& tape) {
+    return sum(tape.parameter(v) * square(tape.parameter(w)));
+  };
+  const Cost<float> right = [&](Tape<float>& tape) {
+    return sum(tape.parameter(v_float) * square(tape.parameter(w_float)));
+  };
+  CHECK(gradcheck_float(all, right, exact, reference).passed());
+  const Cost<float> forgotten = [&](Tape<float>& tape) {
+    return sum(tape.parameter(v_float) * square(tape.constant(w_float.value())));
+  };
+  {
+    Tape<float> tape;
+    tape.backward(right(tape));
+  }
+  CHECK(worst(gradcheck_float(all, forgotten, exact, reference)) == "w[0]");
+}
+
+TEST_CASE("gradcheck: of a float model what is frozen is left out") {
+  nn::BatchNorm<double> exact(4);
+  nn::BatchNorm<float> model(4);
+  const Tensor<double> x = Rng(4).normal<double>({8, 4}, 1);
+  const Tensor<float> x_float = Rng(4).normal<float>({8, 4}, 1);
+  const auto report = gradcheck_float(
+      model.parameters(),
+      [&](Tape<float>& tape) { return mean(square(square(model(tape.constant(x_float))))); },
+      exact.parameters(),
+      [&](Tape<double>& tape) { return mean(square(square(exact(tape.constant(x))))); });
+  CHECK(report.parameters.size() == 2);  // and no running statistics
+  CHECK(report.passed());
 }
 
 TEST_CASE("gradcheck: long steps of four and six points pass across a kink that they step over") {

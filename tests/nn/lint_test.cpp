@@ -2,6 +2,7 @@
 
 #include "nn/activations.h"
 #include "nn/conv2d.h"
+#include "nn/dropout.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
 #include "tests/catch.h"
@@ -85,4 +86,14 @@ TEST_CASE("unit lint: a channel of images is a unit") {
 TEST_CASE("unit lint: a few examples show nothing") {
   CHECK(lint<nn::Relu<double>>(two_dead, 100).size() == 1);
   CHECK(lint<nn::Relu<double>>(two_dead, 99).empty());
+}
+
+TEST_CASE("unit lint: what the model draws next does not change") {
+  Rng rng(1);
+  nn::Sequential<double> net;
+  net.add<nn::Dropout<double>>(0.5, rng);
+  const ParameterList<double> all = net.parameters();
+  const Rng before = *all.generators()[0].rng;
+  nn::lint_units<double>(net, Tensor<double>({1000, 3}, 1));
+  CHECK(*all.generators()[0].rng == before);
 }

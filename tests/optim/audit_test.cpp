@@ -4,6 +4,7 @@
 
 #include "autograd/ops.h"
 #include "nn/activations.h"
+#include "nn/batch_norm.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
 #include "optim/sgd.h"
@@ -175,4 +176,19 @@ TEST_CASE("audit: an update that is NaN in one element fails") {
                    {.lr = Constant{0.1}, .lambda = lambda});
   CHECK_FALSE(report.parameters[0].passed);
   CHECK(std::isnan(report.parameters[0].error));
+}
+
+TEST_CASE("audit: running statistics that a step moves are no update") {
+  Problem p;
+  p.net.add<nn::BatchNorm<double>>(3);
+  CHECK(p.audit(2 * lambda).passed());
+  CHECK_FALSE(p.audit(lambda).passed());
+}
+
+TEST_CASE("audit: a step with no learning rate shows nothing, and is refused") {
+  Problem p;
+  const CyclicLr from_zero{.lr_min = 0, .lr_max = 0.1, .half_cycle = 3};
+  CHECK_THROWS_WITH(p.audit(2 * lambda, 0, {}, {.lr = from_zero}),
+                    "audit_update: lr is 0 in step 0, but must be finite and above 0, or no update "
+                    "shows");
 }

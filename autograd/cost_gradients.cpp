@@ -1,0 +1,32 @@
+#include "autograd/cost_gradients.h"
+
+namespace tapegrad {
+
+template <Real T>
+std::vector<Tensor<T>> gradients_of(const ParameterList<T>& parameters,
+                                    const std::function<Var<T>(Tape<T>&)>& cost,
+                                    const std::function<void(const Tape<T>&)>& look) {
+  for (const auto& p : parameters) p.parameter->consume_gradient();
+  {
+    Tape<T> tape;
+    tape.backward(cost(tape));
+    if (look) look(tape);
+  }
+  std::vector<Tensor<T>> gradients;
+  for (const auto& p : parameters) {
+    const bool recorded = p.parameter->has_new_gradient();
+    gradients.push_back(recorded ? Tensor<T>(p.parameter->gradient())
+                                 : Tensor<T>(p.parameter->shape()));
+    p.parameter->consume_gradient();
+  }
+  return gradients;
+}
+
+template std::vector<Tensor<float>> gradients_of(const ParameterList<float>&,
+                                                 const std::function<Var<float>(Tape<float>&)>&,
+                                                 const std::function<void(const Tape<float>&)>&);
+template std::vector<Tensor<double>> gradients_of(const ParameterList<double>&,
+                                                  const std::function<Var<double>(Tape<double>&)>&,
+                                                  const std::function<void(const Tape<double>&)>&);
+
+}  // namespace tapegrad

@@ -1,0 +1,20 @@
+// What a cost alone says of its parameters' gradients.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "autograd/parameter_list.h"
+#include "autograd/tape.h"
+
+namespace tapegrad {
+
+/// Copies of the gradients that a backward pass of `cost` gives, in the list's order; zeros for a
+/// parameter that it does not record, whatever an earlier pass has left there. Afterwards all are
+/// consumed. `look` is shown the tape after the pass.
+template <Real T>
+std::vector<Tensor<T>> gradients_of(const ParameterList<T>& parameters,
+                                    const std::function<Var<T>(Tape<T>&)>& cost,
+                                    const std::function<void(const Tape<T>&)>& look = {});
+
+}  // namespace tapegrad
