@@ -51,13 +51,8 @@ void FactoredGradients<T>::write(Parameter<T>& parameter) {
 }
 
 template <Scalar T>
-void FactoredGradients<T>::use_up() {
-  const bool any = std::any_of(all_.begin(), all_.end(), [](const Entry& e) { return e.there(); });
-  if (!any) return;
-  for (Entry& entry : all_) {
-    entry.factors = {};
-    entry.parameter->consume_gradient();
-  }
+void FactoredGradients<T>::forget() {
+  for (Entry& entry : all_) entry.factors = {};
 }
 
 template class FactoredGradients<float>;

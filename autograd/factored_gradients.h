@@ -36,9 +36,8 @@ class FactoredGradients {
   /// Writes the gradient of a parameter that has factors, which it then has no longer.
   void write(Parameter<T>& parameter);
 
-  /// Forgets the factors. Where there were any, no listed parameter has a new gradient any more,
-  /// for without these a step would be made of parts.
-  void use_up();
+  /// Forgets the factors.
+  void forget();
 
  private:
   struct Entry {

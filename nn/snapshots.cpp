@@ -10,8 +10,9 @@ namespace tapegrad::nn {
 
 template <Real T>
 void Snapshots<T>::add(const ParameterList<T>& parameters) {
-  auto& values = snapshots_.emplace_back();
+  std::vector<Tensor<T>> values;
   for (const auto& p : parameters) values.emplace_back(p.parameter->value());
+  snapshots_.push_back(std::move(values));
 }
 
 template <Real T>
@@ -30,6 +31,8 @@ void Snapshots<T>::restore(Index i, const ParameterList<T>& parameters) const {
                                    to_string(parameters[k].parameter->shape()),
                                    to_string(values[k].shape())));
     }
+  }
+  for (std::size_t k = 0; k < values.size(); ++k) {
     std::copy(values[k].begin(), values[k].end(), parameters[k].parameter->write().begin());
   }
 }

@@ -24,7 +24,7 @@ class Snapshots {
   Index size() const { return std::ssize(snapshots_); }
 
   /// Writes snapshot i into the parameters it was taken of. Throws ShapeError when they are others
-  /// and OptionError unless 0 <= i < size().
+  /// and OptionError unless 0 <= i < size(); nothing is written then.
   void restore(Index i, const ParameterList<T>& parameters) const;
 
  private:

@@ -13,14 +13,17 @@
 namespace tapegrad::optim {
 namespace {
 
+void require_rate(const char* what, double value) {
+  if (value >= 0 && std::isfinite(value)) return;
+  throw OptionError(fmt::format("{} is {}, but must be finite and at least 0", what, value));
+}
+
 template <Real T>
 void require_valid(const ParamGroups<T>& groups, const Clip& clip) {
   std::set<const Parameter<T>*> seen;
   for (const auto& group : groups) {
-    if (!(group.weight_decay >= 0)) {
-      throw OptionError(
-          fmt::format("weight_decay is {}, but must be at least 0", group.weight_decay));
-    }
+    require_rate("weight_decay", group.weight_decay);
+    require_rate("lr_scale", group.lr_scale);
     for (const auto& p : group.parameters) {
       if (!seen.insert(p.parameter).second) {
         throw OptionError(fmt::format("parameter `{}` is in two groups", p.name));
@@ -42,11 +45,19 @@ void descend_along(const Factors<T>& factors, const kernels::UpdateRule<T>& rule
   }
 }
 
-// Whatever happens, factors must not outlive minimize: they are numbers on a tape.
+// Whatever happens, factors must not outlive minimize, for they are numbers on a tape, and
+// gradients without them would be parts of one.
 template <Real T>
 struct UseUp {
+  const ParamGroups<T>& groups;
   FactoredGradients<T>& factored;
-  ~UseUp() { factored.use_up(); }
+
+  ~UseUp() {
+    factored.forget();
+    for (const auto& group : groups) {
+      for (const auto& p : group.parameters) p.parameter->consume_gradient();
+    }
+  }
 };
 
 }  // namespace
@@ -104,14 +115,13 @@ double Optimizer<T>::gradient_scale() const {
 
 template <Real T>
 void Optimizer<T>::minimize(Var<T> loss) {
+  const UseUp<T> afterwards{groups_, factored_};
   const bool clips = clip_.norm > 0 || clip_.value > 0;
-  if (!descends_plainly() || clips) {
+  if (descends_plainly() && !clips) {
+    loss.tape().backward(loss, factored_);
+  } else {
     loss.tape().backward(loss);
-    step();
-    return;
   }
-  const UseUp<T> afterwards{factored_};
-  loss.tape().backward(loss, factored_);
   step();
 }
 
@@ -119,6 +129,7 @@ template <Real T>
 void Optimizer<T>::step() {
   require_new_gradient();
   const double rate = lr();
+  require_rate("the learning rate", rate);
   const auto scale = static_cast<T>(gradient_scale());
   const T limit =
       clip_.value > 0 ? static_cast<T>(clip_.value) : std::numeric_limits<T>::infinity();

@@ -34,13 +34,14 @@ class Optimizer {
   Optimizer& operator=(const Optimizer&) = delete;
 
   /// One update with the learning rate lr(). Parameters without a new gradient (frozen, or not on
-  /// the last tape) stay. Throws GradError when no parameter has a new gradient.
+  /// the last tape) stay. Throws GradError when no parameter has a new gradient and OptionError for
+  /// a learning rate that is negative or not finite; then nothing is moved.
   void step();
 
   /// loss.tape().backward(loss) and step() in one, with the same bits, and faster where the rule
   /// can move a weight as its gradient is computed, a few numbers at a time. That gradient is
   /// written nowhere: the weight's gradient() throws until another backward pass has reached it.
-  /// Throws as both do; what a backward pass did is then used up.
+  /// Throws as both do; no parameter has a new gradient afterwards, even so.
   void minimize(Var<T> loss);
 
   /// How many updates were made.

@@ -73,11 +73,11 @@ RangeTest lr_range_test(const ParamGroups<T>& groups, const typename Trainer<T>:
       Tape<T> tape;
       const Var<T> recorded = loss(tape);
       value = smoothed.add(static_cast<double>(recorded.item()));
-      if (std::isfinite(value)) tape.backward(recorded);
+      lowest = std::min(lowest, value);
+      const double highest = lowest + (options.stop_at - 1) * std::abs(lowest);
+      test.diverged = !std::isfinite(value) || value > highest;
+      if (!test.diverged) sgd.minimize(recorded);
     }
-    lowest = std::min(lowest, value);
-    test.diverged = !(value <= options.stop_at * lowest);
-    if (!test.diverged) sgd.step();
     if (test.diverged ? std::isfinite(value) : due(sgd.steps())) {
       test.points.push_back({lr, value, accuracy ? accuracy() : std::nan("")});
     }

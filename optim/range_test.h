@@ -15,7 +15,8 @@ struct RangeTestOptions {
   Index steps = 1000;
   bool exponential = true;  // the rate rises by a factor a step, else by a difference
   Index measurements = 50;  // evenly spread over the steps
-  double stop_at = 4;       // ends when the smoothed loss is so many times its lowest; > 1
+  double stop_at = 4;       // > 1: ends when the smoothed loss is so many times its lowest, or as
+                            // far above a negative one
 };
 
 /// What training came to at one learning rate on the way up.

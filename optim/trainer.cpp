@@ -24,6 +24,11 @@ void require_finite(const char* what, double number, const std::string& place) {
 
 std::function<bool(Index)> per_cycle(Index count, Index cycle_steps) {
   if (count == 0) return {};
+  if (count < 0 || cycle_steps < 1) {
+    throw OptionError(fmt::format(
+        "per_cycle: {} times in {} steps: need a count of 0 or more and at least 1 step", count,
+        cycle_steps));
+  }
   return [=](Index step) {
     // The j-th is due at the step nearest to j / count of the cycle.
     const Index place = (step - 1) % cycle_steps + 1;
@@ -54,9 +59,10 @@ const Measurement& Trainer<T>::best() const {
 
 template <Real T>
 void Trainer<T>::note_best() {
-  const bool better = history_.size() == 1 ||
-                      history_.back().validation.accuracy > history_[best_].validation.accuracy;
-  if (better) {
+  const double last = history_.back().validation.accuracy;
+  const double best = history_[best_].validation.accuracy;
+  const bool better = last > best || (std::isnan(best) && !std::isnan(last));
+  if (history_.size() == 1 || better) {
     best_ = history_.size() - 1;
     if (options_.keep_best) kept_ = values_of(optimizer_.groups());
   } else if (options_.patience > 0 &&
@@ -123,6 +129,12 @@ void Trainer<T>::measure() {
                    fmt::format("step {} (learning rate {:g})", m.step, m.lr));
   }
   if (options_.measure_validation) m.validation = options_.measure_validation();
+  if ((options_.patience > 0 || options_.keep_best) && std::isnan(m.validation.accuracy)) {
+    throw OptionError(fmt::format(
+        "Trainer: patience and keep_best go by the validation accuracy, which is nan at step {}; "
+        "does measure_validation state it?",
+        m.step));
+  }
   history_.push_back(m);
   if (options_.measure_validation) note_best();
   if (options_.on_measure) options_.on_measure(m);

@@ -12,13 +12,14 @@
 
 namespace tapegrad::optim {
 
-/// For TrainerOptions::measure_when: every n updates.
+/// For TrainerOptions::measure_when: every n updates; never for n < 1.
 inline std::function<bool(Index)> every(Index n) {
-  return [n](Index step) { return step % n == 0; };
+  return [n](Index step) { return n > 0 && step % n == 0; };
 }
 
 /// For TrainerOptions::measure_when: `count` times in every `cycle_steps` updates, evenly spread
-/// with the last at a cycle's end; never for a count of 0.
+/// with the last at a cycle's end; never for a count of 0. Throws OptionError for a negative count
+/// and for cycles of no steps.
 std::function<bool(Index)> per_cycle(Index count, Index cycle_steps);
 
 /// What a Trainer does beside stepping. Everything may be left out.
@@ -55,12 +56,14 @@ class Trainer {
   using Loss = std::function<Var<T>(Tape<T>&)>;
 
   Trainer(Optimizer<T>& optimizer, Loss loss, TrainerOptions options = {});
+  Trainer(const Trainer&) = delete;  // its checkpoints save and restore this one
+  Trainer& operator=(const Trainer&) = delete;
 
   /// Makes `steps` updates, measuring before the first, when measure_when says so and after the
-  /// last. Throws OptionError for steps < 0 and when patience or keep_best is asked for but
-  /// validation is not measured, and GradError when the loss or the training cost is not finite,
-  /// naming the step, the learning rate and, given steps_per_epoch, the batch. An AnomalyError gets
-  /// the same place.
+  /// last. Throws OptionError for steps < 0 and when patience or keep_best is asked for but the
+  /// validation accuracy is not measured, and GradError when the loss or the training cost is not
+  /// finite, naming the step, the learning rate and, given steps_per_epoch, the batch. An
+  /// AnomalyError gets the same place.
   ///
   /// Throws Interrupted when `interrupted` says so or a measuring function throws it: what() says
   /// after which step, and where the checkpoint is. A measurement that was due then is made when

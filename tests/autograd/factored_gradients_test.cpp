@@ -48,7 +48,7 @@ TEST_CASE("factored gradients: kept for a listed parameter until they are writte
   CHECK(all.at(1) == nullptr);
 
   REQUIRE(all.keep(example.weight, example.factors));
-  all.use_up();
+  all.forget();
   CHECK(all.at(1) == nullptr);
 }
 
@@ -59,7 +59,7 @@ TEST_CASE("factored gradients: not kept for others, nor of shapes without a loop
   all.list(example.weight);
   CHECK_FALSE(all.keep(example.other, example.factors));
   CHECK(all.keep(example.weight, example.factors) == descends());
-  all.use_up();
+  all.forget();
   const Factors<float> narrow{example.a, example.a};
   CHECK_FALSE(all.keep(example.weight, narrow));
   example.weight.freeze();

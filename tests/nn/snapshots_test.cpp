@@ -49,3 +49,17 @@ TEST_CASE("snapshots: what is saved is loaded, and nothing else") {
   CHECK_THROWS_AS(loaded.load(saved), FormatError);
   CHECK(loaded.size() == 2);
 }
+
+TEST_CASE("snapshots: where one does not fit, nothing is written") {
+  Parameter<double> a(Tensor<double>(Shape{2}, 1)), b(Tensor<double>(Shape{3}, 2));
+  ParameterList<double> all;
+  all.add("a", a).add("b", b);
+  nn::Snapshots<double> snapshots;
+  snapshots.add(all);
+  Parameter<double> longer(Tensor<double>(Shape{4}, 7));
+  ParameterList<double> other;
+  other.add("a", a).add("b", longer);
+  a.write()[0] = 5;
+  CHECK_THROWS_AS(snapshots.restore(0, other), ShapeError);
+  CHECK(a.value()[0] == 5);
+}

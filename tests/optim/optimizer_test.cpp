@@ -321,3 +321,32 @@ TEST_CASE("minimize: throws what backward throws, and moves nothing") {
   CHECK(same_bits<float>(net.weight().value(), before));
   CHECK(optimizer.steps() == 0);
 }
+
+TEST_CASE("optimizer: rates that are negative or not finite are refused, and nothing is moved") {
+  Network<float> net;
+  const Tensor<float> before(net.weight().value());
+  for (const double rate : {-0.1, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    Sgd<float> optimizer(decay_matrices(net.parameters, decay), Constant{rate});
+    Tape<float> tape;
+    CHECK_THROWS_WITH(optimizer.minimize(net.loss(tape)),
+                      Contains("the learning rate is") && Contains("finite and at least 0"));
+    CHECK_FALSE(net.weight().has_new_gradient());
+    CHECK(optimizer.steps() == 0);
+    ParamGroups<float> groups = one_group(net.parameters);
+    groups[0].lr_scale = rate;
+    CHECK_THROWS_AS(Sgd<float>(groups, Constant{0.1}), OptionError);
+    groups[0].lr_scale = 1;
+    groups[0].weight_decay = rate;
+    CHECK_THROWS_AS(Sgd<float>(groups, Constant{0.1}), OptionError);
+  }
+  CHECK(same_bits<float>(net.weight().value(), before));
+}
+
+TEST_CASE("minimize: also with a rule of its own a step that fails uses up what backward did") {
+  Network<float> net;
+  Adam<float> optimizer(decay_matrices(net.parameters, decay),
+                        [](Index) -> double { throw std::runtime_error("no rate"); });
+  Tape<float> tape;
+  CHECK_THROWS_WITH(optimizer.minimize(net.loss(tape)), "no rate");
+  CHECK_FALSE(net.weight().has_new_gradient());
+}

@@ -1,8 +1,10 @@
 #include "optim/range_test.h"
 
 #include <cmath>
+#include <limits>
 
 #include "autograd/ops.h"
+#include "optim/sgd.h"
 #include "tensor/error.h"
 #include "tests/catch.h"
 
@@ -63,4 +65,29 @@ TEST_CASE("range test: bad options are refused") {
   CHECK_THROWS_AS(run({.measurements = 1}), OptionError);
   CHECK_THROWS_AS(run({.stop_at = 1}), OptionError);
   CHECK_THROWS_AS(run({.lr_min = 2, .lr_max = 1}), OptionError);
+}
+
+TEST_CASE("range test: leaves no gradient behind that a later step would take for its own") {
+  Bowl bowl;
+  const auto groups = optim::one_group(bowl.all);
+  const auto test = optim::lr_range_test<double>(
+      groups, bowl.loss(), {}, {.lr_min = 1e-3, .lr_max = 100, .steps = 60, .measurements = 60});
+  REQUIRE(test.diverged);
+  CHECK_FALSE(bowl.w.has_new_gradient());
+  optim::Sgd<double> sgd(groups, optim::Constant{0.1});
+  CHECK_THROWS_AS(sgd.step(), GradError);
+}
+
+TEST_CASE("range test: a negative loss is no divergence, an infinite one is") {
+  Bowl bowl;
+  const auto groups = optim::one_group(bowl.all);
+  const optim::RangeTestOptions options{
+      .lr_min = 1e-3, .lr_max = 0.5, .steps = 40, .measurements = 40};
+  const auto below = [&](Tape<double>& tape) { return bowl.loss()(tape) - 10.0; };
+  CHECK_FALSE(optim::lr_range_test<double>(groups, below, {}, options).diverged);
+  const auto infinite = [&](Tape<double>& tape) {
+    return bowl.loss()(tape) + std::numeric_limits<double>::infinity();
+  };
+  CHECK_THROWS_WITH(optim::lr_range_test<double>(groups, infinite, {}, options),
+                    Catch::Matchers::StartsWith("range test: the loss grew from the first steps"));
 }

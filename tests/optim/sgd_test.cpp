@@ -230,7 +230,7 @@ TEST_CASE("sgd: impossible settings are refused") {
   optim::ParamGroups<double> negative = problem.groups;
   negative[0].weight_decay = -0.5;
   CHECK_THROWS_MATCHES(optim::Sgd<double>(negative, rate), OptionError,
-                       Message("weight_decay is -0.5, but must be at least 0"));
+                       Message("weight_decay is -0.5, but must be finite and at least 0"));
 }
 
 TEST_CASE("sgd: float and double take the same steps") {

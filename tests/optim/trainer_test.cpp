@@ -377,6 +377,47 @@ TEST_CASE("trainer: patience and keep_best need a validation to go by") {
   CHECK_THROWS_AS(optim::Trainer<double>(sgd, problem.loss()).best(), OptionError);
 }
 
+TEST_CASE("trainer: patience and keep_best need an accuracy, which must be stated") {
+  const optim::TrainerOptions loss_only{
+      .measure_validation = [] { return optim::Scores{.loss = 1}; }};
+  for (const bool keep : {false, true}) {
+    Halving problem;
+    optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+    optim::TrainerOptions options = loss_only;
+    keep ? void(options.keep_best = true) : void(options.patience = 2);
+    optim::Trainer<double> trainer(sgd, problem.loss(), options);
+    CHECK_THROWS_MATCHES(trainer.run(5), OptionError,
+                         Message("Trainer: patience and keep_best go by the validation accuracy, "
+                                 "which is nan at step 0; does measure_validation state it?"));
+  }
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  optim::Trainer<double> trainer(sgd, problem.loss(), loss_only);
+  trainer.run(5);  // neither is asked for
+  CHECK(sgd.steps() == 5);
+}
+
+TEST_CASE("trainer: the best measurement is one that has an accuracy") {
+  Halving problem;
+  optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
+  const double accuracies[] = {std::nan(""), 0.1, std::nan(""), 0.3};
+  std::size_t measured = 0;
+  optim::Trainer<double> trainer(sgd, problem.loss(),
+                                 {.measure_when = optim::every(1), .measure_validation = [&] {
+                                    return optim::Scores{1, accuracies[measured++]};
+                                  }});
+  trainer.run(3);
+  CHECK(trainer.best().step == 3);
+}
+
+TEST_CASE("trainer: measuring every 0 steps is never, a cycle of no steps is refused") {
+  CHECK_FALSE(optim::every(0)(10));
+  CHECK_FALSE(optim::every(-3)(9));
+  CHECK(optim::every(3)(9));
+  CHECK_THROWS_AS(optim::per_cycle(2, 0), OptionError);
+  CHECK_THROWS_AS(optim::per_cycle(-1, 10), OptionError);
+}
+
 TEST_CASE("trainer: a penalty of its own goes into the cost") {
   Halving problem;
   optim::Sgd<double> sgd(optim::one_group(problem.all), optim::Constant{0.25});
