@@ -35,6 +35,10 @@ Var<T> div(Var<T> a, Var<T> b);
 template <Scalar T>
 Var<T> scale(Var<T> x, std::type_identity_t<T> k);
 
+/// y = x / k.  dx = dy / k.
+template <Scalar T>
+Var<T> div(Var<T> x, std::type_identity_t<T> k);
+
 /// y = x + k.  dx = dy.
 template <Scalar T>
 Var<T> shift(Var<T> x, std::type_identity_t<T> k);
@@ -405,7 +409,7 @@ Var<T> operator*(std::type_identity_t<T> k, Var<T> x) {
 }
 template <Scalar T>
 Var<T> operator/(Var<T> x, std::type_identity_t<T> k) {
-  return scale(x, T(1) / k);
+  return div(x, k);
 }
 template <Scalar T>
 Var<T> operator/(std::type_identity_t<T> k, Var<T> x) {

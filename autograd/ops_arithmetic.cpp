@@ -114,6 +114,13 @@ Var<T> scale(Var<T> x, std::type_identity_t<T> k) {
 }
 
 template <Scalar T>
+Var<T> div(Var<T> x, std::type_identity_t<T> k) {
+  auto y = x.tape().record("div", x.shape(), {x});
+  apply<T>(loops<T>().quotient, k, x.value(), y.out());
+  return y.vjp([=](View<const T> dy) { apply<T>(loops<T>().quotient, k, dy, x.grad()); });
+}
+
+template <Scalar T>
 Var<T> shift(Var<T> x, std::type_identity_t<T> k) {
   auto y = x.tape().record("shift", x.shape(), {x});
   apply<T>(loops<T>().shift, k, x.value(), y.out());
@@ -136,6 +143,7 @@ Var<T> neg(Var<T> x) {
   template Var<T> maximum(Var<T>, Var<T>);                \
   template Var<T> minimum(Var<T>, Var<T>);                \
   template Var<T> scale(Var<T>, std::type_identity_t<T>); \
+  template Var<T> div(Var<T>, std::type_identity_t<T>);   \
   template Var<T> shift(Var<T>, std::type_identity_t<T>); \
   template Var<T> neg(Var<T>);
 TAPEGRAD_FOR_EACH_SCALAR(TAPEGRAD_LIST)

@@ -82,15 +82,15 @@ Var<T> mean(Var<T> x) {
 template <Scalar T>
 Var<T> mean(Var<T> x, int axis, bool keepdim) {
   const int at = x.shape().axis(axis, "mean");
-  const T share = T(1) / number<T>(x.shape()[at]);
+  const T n = number<T>(x.shape()[at]);
   const Shape shape = reduced(x.shape(), at, keepdim);
   auto y = x.tape().record("mean", shape, {x});
   // Sums on the way to the mean, and the mean's gradient on the way back.
   const View<T> scratch(x.tape().template scratch<T>(shape.size()).data(), shape);
   kernels::sum_axis<T>(x.value(), at, scratch);
-  apply<T>(loops<T>().scale, share, scratch, y.out());
+  apply<T>(loops<T>().quotient, n, scratch, y.out());
   return y.vjp([=](View<const T> dy) {
-    apply<T>(loops<T>().scale, share, dy, scratch);
+    apply<T>(loops<T>().quotient, n, dy, scratch);
     kernels::repeat_axis<T>(scratch, at, x.grad());
   });
 }

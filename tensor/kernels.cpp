@@ -122,8 +122,26 @@ void broadcast(View<const T> x, Target<T> out) {
   });
 }
 
+// Whether a shape is `to`'s last axes, behind axes of size 1: repeated, it is a matrix of equal
+// rows.
+bool is_row_of(const Shape& shape, const Shape& to) {
+  for (int i = 1; i <= shape.rank(); ++i) {
+    if (shape[shape.rank() - i] == to[to.rank() - i]) continue;
+    return std::all_of(shape.begin(), shape.end() - (i - 1), [](Index n) { return n == 1; });
+  }
+  return true;
+}
+
 template <Scalar T>
 void reduce_to(View<const T> x, Target<T> out) {
+  if (const Index cols = out.to.size(); cols > 0 && is_row_of(out.to.shape(), x.shape())) {
+    if (cols == 1) {
+      loops<T>().row_sums(1, x.size(), x.data(), out.to.data(), out.fresh);
+    } else {
+      loops<T>().column_sums(x.size() / cols, cols, x.data(), out.to.data(), out.fresh);
+    }
+    return;
+  }
   if (out.fresh) std::fill(out.to.begin(), out.to.end(), T(0));
   for_each_row(out.to.shape(), x.shape(), [&](Index to, Index from, Index n, Index step) {
     const T* row = x.data() + from;

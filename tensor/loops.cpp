@@ -133,12 +133,7 @@ void row_sums(Index rows, Index cols, const T* x, T* out, bool fresh) {
 // out[c] = sum_r x[r, c]
 template <class T>
 void column_sums(Index rows, Index cols, const T* x, T* __restrict out, bool fresh) {
-  if (fresh) {
-    for (Index c = 0; c < cols; ++c) out[c] = 0;
-  }
-  for (Index r = 0; r < rows; ++r) {
-    for (Index c = 0; c < cols; ++c) out[c] += x[r * cols + c];
-  }
+  sum_rows(rows, cols, out, fresh, [=](Index r, Index c) { return x[r * cols + c]; });
 }
 
 // out[r, c] = x[r]
@@ -204,17 +199,17 @@ void log_softmax_vjp(Index rows, Index cols, const T* dy, const T* y, T* __restr
 template <class T>
 T cross_entropy(Index rows, Index cols, const T* x, const std::int32_t* labels, T* __restrict p) {
   subtract_row_max(rows, cols, x, p);
-  T at_label = 0;
+  Wide<T> at_label = 0;
   for (Index r = 0; r < rows; ++r) at_label += p[r * cols + labels[r]];
   for (Index i = 0; i < rows * cols; ++i) p[i] = exponential(p[i]);
-  T log_totals = 0;
+  Wide<T> log_totals = 0;
   for (Index r = 0; r < rows; ++r) {
     T* row = p + r * cols;
     const T total = sum(cols, row);
     log_totals += logarithm(total);
     for (Index c = 0; c < cols; ++c) row[c] /= total;
   }
-  return log_totals - at_label;
+  return static_cast<T>(log_totals - at_label);
 }
 
 // dx = scale * (p - onehot(labels))
@@ -242,6 +237,7 @@ constexpr Loops<T> table(const char* instruction_set) {
 
       .scale = with_scalar<T>([](T k, T x) { return k * x; }),
       .shift = with_scalar<T>([](T k, T x) { return k + x; }),
+      .quotient = with_scalar<T>([](T k, T x) { return x / k; }),
 
       .add = binary<T>([](T x, T y) { return x + y; }),
       .subtract = binary<T>([](T x, T y) { return x - y; }),

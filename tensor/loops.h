@@ -51,7 +51,7 @@ struct Loops {
   const char* instruction_set;
 
   UnaryLoop<T> copy, negate, exp, log, sqrt, square, tanh, sigmoid, relu;
-  ScalarLoop<T> scale, shift;
+  ScalarLoop<T> scale, shift, quotient;
   BinaryLoop<T> add, subtract, multiply, divide;
   BinaryLoop<T> sqrt_vjp, square_vjp, tanh_vjp, sigmoid_vjp, relu_vjp;
   TernaryLoop<T> divide_vjp;

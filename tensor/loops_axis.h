@@ -15,10 +15,7 @@ inline void sum_block(Index n, Index inner, T* __restrict out, F term) {
     out[0] = reduce<T>(n, [=](Index k) { return term(k, Index{0}); });
     return;
   }
-  for (Index i = 0; i < inner; ++i) out[i] = 0;
-  for (Index k = 0; k < n; ++k) {
-    for (Index i = 0; i < inner; ++i) out[i] += term(k * inner + i, i);
-  }
+  sum_rows(n, inner, out, true, [=](Index k, Index i) { return term(k * inner + i, i); });
 }
 
 // f(index of [k, i] in an [n, inner] block, i) for every element

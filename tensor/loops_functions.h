@@ -121,10 +121,22 @@ inline Dual larger(Dual a, Dual b) {
 
 // ---- sums ----
 
+// What many blocks' sums are added up in, so that rounding does not grow with their number.
+template <class T>
+struct WideSum {
+  using type = T;
+};
+template <>
+struct WideSum<float> {
+  using type = double;
+};
+template <class T>
+using Wide = typename WideSum<T>::type;
+
 // term(0) + ... + term(n-1) in 16 partial sums: the order is fixed, so every instruction set gives
 // the same bits, and wide enough to fill the vector units.
 template <class T, class F>
-inline T reduce(Index n, F term) {
+inline T reduce_block(Index n, F term) {
   T part[16] = {};
   Index i = 0;
   for (; i + 16 <= n; i += 16) {
@@ -137,9 +149,44 @@ inline T reduce(Index n, F term) {
   return part[0];
 }
 
+// The same for any n, a block at a time.
+template <class T, class F>
+inline T reduce(Index n, F term) {
+  constexpr Index block = 4096;
+  if (n <= block) return reduce_block<T>(n, term);
+  Wide<T> total = 0;
+  for (Index first = 0; first < n; first += block) {
+    const Index length = n - first < block ? n - first : block;
+    total += reduce_block<T>(length, [=](Index i) { return term(first + i); });
+  }
+  return static_cast<T>(total);
+}
+
 template <class T>
 inline void put(T& out, T value, bool fresh) {
   out = fresh ? value : out + value;
+}
+
+// out[c] = term(0, c) + ... + term(rows-1, c), or += when not fresh: some columns at a time, their
+// rows one after the other, in blocks.
+template <class T, class F>
+inline void sum_rows(Index rows, Index cols, T* __restrict out, bool fresh, F term) {
+  constexpr Index together = 256, block = 256;
+  for (Index c0 = 0; c0 < cols; c0 += together) {
+    const Index count = cols - c0 < together ? cols - c0 : together;
+    Wide<T> totals[together];
+    T sums[together];
+    for (Index c = 0; c < count; ++c) totals[c] = 0;
+    for (Index first = 0; first < rows; first += block) {
+      const Index last = rows - first < block ? rows : first + block;
+      for (Index c = 0; c < count; ++c) sums[c] = 0;
+      for (Index r = first; r < last; ++r) {
+        for (Index c = 0; c < count; ++c) sums[c] += term(r, c0 + c);
+      }
+      for (Index c = 0; c < count; ++c) totals[c] += sums[c];
+    }
+    for (Index c = 0; c < count; ++c) put(out[c0 + c], static_cast<T>(totals[c]), fresh);
+  }
 }
 
 // NaN when any element is, so that a diverged row cannot hide.

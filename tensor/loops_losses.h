@@ -11,7 +11,7 @@ namespace {
 // -sum_rc t[r, c] ln softmax(x)[r, c], leaving the probabilities in p.
 template <class T>
 T soft_cross_entropy(Index rows, Index cols, const T* x, const T* t, T* __restrict p) {
-  T loss = 0;
+  Wide<T> loss = 0;
   for (Index r = 0; r < rows; ++r, x += cols, t += cols, p += cols) {
     const T* log_p = p;
     const T m = largest(cols, x);
@@ -21,7 +21,7 @@ T soft_cross_entropy(Index rows, Index cols, const T* x, const T* t, T* __restri
     loss -= reduce<T>(cols, [=](Index c) { return t[c] * log_p[c]; });
     for (Index c = 0; c < cols; ++c) p[c] = exponential(p[c]);
   }
-  return loss;
+  return static_cast<T>(loss);
 }
 
 // dx = scale * (p * sum_c t - t)
@@ -37,7 +37,7 @@ void soft_cross_entropy_vjp(Index rows, Index cols, T scale, const T* p, const T
 // sum_r sum_{c != y_r} max(0, 1 + s[r, c] - s[r, y_r]); NaN stays NaN.
 template <class T>
 T hinge(Index rows, Index cols, const T* s, const std::int32_t* labels) {
-  T total = 0;
+  Wide<T> total = 0;
   for (Index r = 0; r < rows; ++r, s += cols) {
     const Index label = labels[r];
     total += reduce<T>(cols, [=](Index c) {
@@ -45,7 +45,7 @@ T hinge(Index rows, Index cols, const T* s, const std::int32_t* labels) {
       return c == label || margin <= T(0) ? T(0) : margin;
     });
   }
-  return total;
+  return static_cast<T>(total);
 }
 
 // dx[r, c] = scale where class c is inside the margin, dx[r, y_r] = -scale times how many are.

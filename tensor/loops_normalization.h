@@ -8,20 +8,19 @@
 namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
 
-// out[c] += the sum of term(i, c) over the elements i of channel c. Consecutive channels when
-// `inner` is 1, else consecutive elements of one channel, so either way memory is read in order.
+// out[c] = the sum of term(i, c) over the elements i of channel c, or += when not fresh.
+// Consecutive channels when `inner` is 1, else consecutive elements of one channel, so either way
+// memory is read in order.
 template <class T, class F>
-inline void add_channel_sums(Channels of, T* __restrict out, F term) {
-  for (Index o = 0; o < of.outer; ++o) {
-    const Index start = o * of.count * of.inner;
-    if (of.inner == 1) {
-      for (Index c = 0; c < of.count; ++c) out[c] += term(start + c, c);
-    } else {
-      for (Index c = 0; c < of.count; ++c) {
-        const Index first = start + c * of.inner;
-        out[c] += reduce<T>(of.inner, [=](Index i) { return term(first + i, c); });
-      }
-    }
+inline void sum_channels(Channels of, T* __restrict out, bool fresh, F term) {
+  if (of.inner == 1) {
+    sum_rows(of.outer, of.count, out, fresh,
+             [=](Index o, Index c) { return term(o * of.count + c, c); });
+  } else {
+    sum_rows(of.outer, of.count, out, fresh, [=](Index o, Index c) {
+      const Index first = (o * of.count + c) * of.inner;
+      return reduce<T>(of.inner, [=](Index i) { return term(first + i, c); });
+    });
   }
 }
 
@@ -46,21 +45,14 @@ inline T channel_size(Channels of) {
   return static_cast<T>(static_cast<double>(of.outer * of.inner));
 }
 
-template <class T>
-inline void clear(Index n, T* out) {
-  for (Index i = 0; i < n; ++i) out[i] = 0;
-}
-
 // Every channel's mean and its variance about it, divided by n; NaN when the channel is empty.
 template <class T>
 void moments(Channels of, const T* x, T* __restrict mean, T* __restrict var) {
   const T n = channel_size<T>(of);
-  clear(of.count, mean);
-  clear(of.count, var);
-  add_channel_sums(of, mean, [=](Index i, Index) { return x[i]; });
+  sum_channels(of, mean, true, [=](Index i, Index) { return x[i]; });
   for (Index c = 0; c < of.count; ++c) mean[c] /= n;
   const T* centre = mean;
-  add_channel_sums(of, var, [=](Index i, Index c) {
+  sum_channels(of, var, true, [=](Index i, Index c) {
     const T d = x[i] - centre[c];
     return d * d;
   });
@@ -81,9 +73,8 @@ void normalize_vjp(Channels of, const T* dxhat, const T* xhat, const T* rstd, T*
   const T n = channel_size<T>(of);
   T* const mean = work;
   T* const dot = work + of.count;
-  clear(2 * of.count, work);
-  add_channel_sums(of, mean, [=](Index i, Index) { return dxhat[i]; });
-  add_channel_sums(of, dot, [=](Index i, Index) { return dxhat[i] * xhat[i]; });
+  sum_channels(of, mean, true, [=](Index i, Index) { return dxhat[i]; });
+  sum_channels(of, dot, true, [=](Index i, Index) { return dxhat[i] * xhat[i]; });
   for (Index c = 0; c < 2 * of.count; ++c) work[c] /= n;
   for_each_in_channels(of, [=](Index i, Index c) {
     put(dx[i], rstd[c] * (dxhat[i] - mean[c] - xhat[i] * dot[c]), fresh);
@@ -102,14 +93,12 @@ void channel_scale(Channels of, const T* x, const T* scale, T* __restrict out, b
 
 template <class T>
 void channel_sums(Channels of, const T* x, T* __restrict out, bool fresh) {
-  if (fresh) clear(of.count, out);
-  add_channel_sums(of, out, [=](Index i, Index) { return x[i]; });
+  sum_channels(of, out, fresh, [=](Index i, Index) { return x[i]; });
 }
 
 template <class T>
 void channel_dots(Channels of, const T* x, const T* y, T* __restrict out, bool fresh) {
-  if (fresh) clear(of.count, out);
-  add_channel_sums(of, out, [=](Index i, Index) { return x[i] * y[i]; });
+  sum_channels(of, out, fresh, [=](Index i, Index) { return x[i] * y[i]; });
 }
 
 }  // namespace

@@ -188,6 +188,7 @@ std::vector<Row> table() {
       row("mul", {{2, 1, 3}, {4, 1}}, [](auto in) { return mul(in[0], in[1]); }),
       row("div", {m, {1, 4}}, [](auto in) { return div(in[0], in[1]); }),
       row("scale", {m}, [](auto in) { return scale(in[0], -2.5); }),
+      row("div", {m}, [](auto in) { return in[0] / -2.5; }),
       row("shift", {m}, [](auto in) { return shift(in[0], 0.75); }),
       row("neg", {m}, [](auto in) { return neg(in[0]); }),
       row(

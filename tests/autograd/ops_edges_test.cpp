@@ -326,3 +326,22 @@ TEST_CASE("ops: moves put numbers where they should") {
   CHECK(is(var(x, 1), {2}, {2.0 / 3, 2.0 / 3}));
   CHECK(var(x).item() == 35.0 / 12);
 }
+
+TEST_CASE("ops: a quotient is rounded once, and so is a mean") {
+  const Tensor<float> ones({41, 1}, 1);
+  Tape<float> tape;
+  const auto x = tape.constant(ones);
+  CHECK((x * 41.0F / 41.0F).value()[0] == 1);
+  CHECK((tape.constant(1e-38F) / 1e-39F).item() == 1e-38F / 1e-39F);
+  CHECK(mean(x, 0).value()[0] == 1);
+  CHECK(mean(x).item() == 1);
+}
+
+TEST_CASE("ops: the gradient of a bias is right after very many rows") {
+  constexpr Index rows = 1 << 17;
+  Parameter<float> b(Tensor<float>({3}));
+  const Tensor<float> zeros({rows, 3});
+  Tape<float> tape;
+  tape.backward(sum(tape.parameter(b) + tape.constant(zeros)) * 0.1F);
+  for (const float g : b.gradient()) CHECK(std::abs(g / (0.1F * rows) - 1) < 1e-5F);
+}

@@ -53,6 +53,13 @@ inline std::vector<Example> elementwise(Unary op, bool positive = false) {
   return examples;
 }
 
+/// Of an op that comes in two kinds.
+inline std::vector<Example> with(std::vector<Example> examples,
+                                 const std::vector<Example>& others) {
+  examples.insert(examples.end(), others.begin(), others.end());
+  return examples;
+}
+
 inline std::vector<Example> broadcasting(Binary op) {
   const std::vector<std::pair<Shape, Shape>> pairs = {
       {{}, {}},         {{4}, {4}},       {{}, {2, 3}},        {{2, 3}, {}},
@@ -422,7 +429,7 @@ inline const std::map<std::string, std::vector<Example>>& table() {
       {"add", broadcasting(add)},
       {"sub", broadcasting(sub)},
       {"mul", broadcasting(mul)},
-      {"div", broadcasting(div)},
+      {"div", with(broadcasting(div), elementwise([](Var<double> x) { return x / -2.5; }))},
       {"scale", elementwise([](Var<double> x) { return scale(x, -2.5); })},
       {"shift", elementwise([](Var<double> x) { return shift(x, 0.75); })},
       {"neg", elementwise(neg)},

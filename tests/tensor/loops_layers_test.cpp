@@ -193,3 +193,37 @@ TEMPLATE_TEST_CASE("loops: all_finite sees NaN and infinity anywhere, and nothin
     }
   }
 }
+
+// Sums of many equal numbers: added up one after the other in float, they end where a number is
+// less than half a unit in the sum's last place.
+TEST_CASE("loops: float sums do not drift with the number of rows") {
+  constexpr Index many = Index{1} << 20, cols = 3;
+  const Tensor<float> x({many, cols}, 0.1F);
+  const double exact = static_cast<double>(0.1F) * many;
+  constexpr double limit = 1e-5;  // of 256 roundings
+  const auto near = [&](double got, double want) {
+    return std::abs(got - want) <= limit * std::abs(want);
+  };
+  for (const auto& tables : every_table<float>()) {
+    const auto* loops = tables.loops;
+    CAPTURE(loops->instruction_set);
+    CHECK(near(loops->sum(many * cols, x.data()), cols * exact));
+    Tensor<float> sums({cols}), mean({cols}), var({cols});
+    loops->column_sums(many, cols, x.data(), sums.data(), true);
+    for (const float s : sums) CHECK(near(s, exact));
+    loops->channel_sums({many, cols, 1}, x.data(), sums.data(), true);
+    for (const float s : sums) CHECK(near(s, exact));
+    loops->channel_sums({many / 4, cols, 4}, x.data(), sums.data(), true);
+    for (const float s : sums) CHECK(near(s, exact));
+    loops->moments({many, cols, 1}, x.data(), mean.data(), var.data());
+    for (const float m : mean) CHECK(near(m, static_cast<double>(0.1F)));
+    loops->var_axis({1, many, cols}, x.data(), mean.data(), var.data());
+    for (const float m : mean) CHECK(near(m, static_cast<double>(0.1F)));
+
+    const Tensor<float> logits({many, cols}, 0.0F);
+    const std::vector<std::int32_t> labels(static_cast<std::size_t>(many), 1);
+    Tensor<float> p({many, cols});
+    CHECK(near(loops->cross_entropy(many, cols, logits.data(), labels.data(), p.data()),
+               std::log(3.0) * many));
+  }
+}

@@ -102,6 +102,7 @@ TEMPLATE_TEST_CASE("loops: loops with a scalar", "", float, double) {
   using T = TestType;
   const ScalarCase<T> cases[] = {
       {"scale", &Loops<T>::scale, [](double k, double x) { return k * x; }},
+      {"quotient", &Loops<T>::quotient, [](double k, double x) { return x / k; }},
       {"shift", &Loops<T>::shift, [](double k, double x) { return k + x; }},
       {"leaky_relu", &Loops<T>::leaky_relu, [](double k, double x) { return x > 0 ? x : k * x; }},
   };
