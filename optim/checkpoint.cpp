@@ -70,13 +70,6 @@ void require_step(const Safetensors& file, Index step, const std::string& name) 
       fmt::format("{} holds the state after step {}: rename or remove it", name, found->second));
 }
 
-// Throws now, not hours later, when files cannot be written here.
-void require_writable(const fs::path& folder) {
-  const fs::path probe = folder / "writable";
-  write_file(probe, "");
-  ::unlink(probe.c_str());
-}
-
 void print_warning(const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }
 
 // The tensors of one piece, under the names that it gave them; the nameless piece's have no prefix.

@@ -76,16 +76,23 @@ int open_temporary(const std::filesystem::path& folder, std::filesystem::path& n
   }
 }
 
-// Where a file of that name really is: behind links, so that a link is not replaced by a file.
-// Refuses to replace what is no file.
+// Where a file of that name really is, or is to be: behind links, so that a link is not replaced by
+// a file. Refuses to replace what is no file.
 std::filesystem::path resolve_target(const std::filesystem::path& path) {
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) {
     fail_not_a_file("write", path, std::filesystem::is_directory(status));
   }
-  std::filesystem::path target = std::filesystem::weakly_canonical(path, error);
-  return error || target.empty() ? path : target;
+  constexpr int most_links = 40;  // as the system has it
+  std::filesystem::path target = path;
+  for (int i = 0; std::filesystem::is_symlink(target, error); ++i) {
+    if (i == most_links) fail("write", path, ELOOP);
+    const std::filesystem::path next = std::filesystem::read_symlink(target, error);
+    if (error) fail("write", path, error.value());
+    target = target.parent_path() / next;
+  }
+  return target;
 }
 
 // The permissions of a file that is about to be replaced stay.
@@ -171,6 +178,13 @@ void write_file(const std::filesystem::path& path, std::span<const std::byte> by
 
 void write_file(const std::filesystem::path& path, std::string_view text) {
   write_file(path, std::as_bytes(std::span(text)));
+}
+
+void require_writable(const std::filesystem::path& folder) {
+  std::filesystem::path probe;
+  const int descriptor = open_temporary(folder, probe, folder / "a file");
+  ::close(descriptor);
+  ::unlink(probe.c_str());
 }
 
 FolderLock::FolderLock(const std::filesystem::path& folder) {

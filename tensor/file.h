@@ -44,6 +44,9 @@ std::vector<std::byte> read_file(const std::filesystem::path& path);
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file(const std::filesystem::path& path, std::string_view text);
 
+/// Throws FileError unless files can be made in the folder; now, and not after hours of work.
+void require_writable(const std::filesystem::path& folder);
+
 /// Keeps other processes from using a folder as this one does, as long as it lives: also a killed
 /// process gives way. Where a file system knows no locks there is none.
 class FolderLock {

@@ -1,7 +1,6 @@
 #include "examples/support/run_folder.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -66,10 +65,7 @@ void prepare_folder(const std::filesystem::path& folder) {
       throw FileError(fmt::format("cannot write {}: it is a directory", (folder / name).string()));
     }
   }
-  const auto probe = folder / fmt::format(".tapegrad-{}.probe", ::getpid());
-  if (std::filesystem::exists(probe, error)) return;
-  write_file(probe, std::string_view());
-  std::filesystem::remove(probe, error);
+  require_writable(folder);
 }
 
 FinalScores final_scores(const optim::Measurement& last, const optim::Scores& test) {

@@ -95,6 +95,31 @@ TEST_CASE("file: writing replaces the old file and leaves nothing else") {
   CHECK(folder.count() == 1);
 }
 
+TEST_CASE("file: a link is written through, also where its file is not there yet") {
+  const Folder folder;
+  fs::create_directory(folder / "elsewhere");
+  fs::create_symlink("elsewhere/new", folder / "link");
+  fs::create_symlink(folder / "link", folder / "second");
+  write_file(folder / "second", "text");
+  CHECK(fs::is_symlink(folder / "link"));
+  CHECK(fs::is_symlink(folder / "second"));
+  CHECK(text_of(folder / "elsewhere/new") == "text");
+  write_file(folder / "link", "again");
+  CHECK(text_of(folder / "elsewhere/new") == "again");
+  fs::create_symlink("round", folder / "round");
+  CHECK_THROWS_AS(write_file(folder / "round", "x"), FileError);
+  CHECK(fs::is_symlink(folder / "round"));
+}
+
+TEST_CASE("file: whether a folder can be written to is tried without a trace") {
+  const Folder folder;
+  write_file(folder / "writable", "the user's own");
+  require_writable(folder / ".");
+  CHECK(folder.count() == 1);
+  CHECK(text_of(folder / "writable") == "the user's own");
+  CHECK_THROWS_AS(require_writable(folder / "none"), FileError);
+}
+
 TEST_CASE("file: a reader that opened the old file still reads it whole") {
   const Folder folder;
   write_file(folder / "a", "old");
