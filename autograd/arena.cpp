@@ -45,6 +45,16 @@ Arena::Block Arena::new_block(std::size_t bytes) {
   return block;
 }
 
+// Of `wanted` bytes, or of no more than are needed where memory is that short.
+Arena::Block Arena::larger_block(std::size_t wanted, std::size_t needed) {
+  if (wanted <= needed) return new_block(needed);
+  try {
+    return new_block(wanted);
+  } catch (const std::bad_alloc&) {
+    return new_block(needed);
+  }
+}
+
 void Arena::enter(std::size_t block) {
   block_ = block;
   cursor_ = blocks_[block].begin();
@@ -57,7 +67,7 @@ void* Arena::allocate_in_next_block(std::size_t bytes, std::size_t alignment) {
   if (next == blocks_.size()) {
     // before the block exists, so that a failure leaks nothing
     blocks_.reserve(blocks_.size() + 1);
-    blocks_.push_back(new_block(std::max(2 * blocks_.back().bytes, bytes)));
+    blocks_.push_back(larger_block(2 * blocks_.back().bytes, bytes));
   }
   enter(next);
   return allocate(bytes, alignment);

@@ -76,6 +76,7 @@ class Arena {
   };
 
   static Block new_block(std::size_t bytes);
+  static Block larger_block(std::size_t wanted, std::size_t needed);
   void* allocate_in_next_block(std::size_t bytes, std::size_t alignment);
   void enter(std::size_t block);
 

@@ -33,10 +33,11 @@ void require_conv2d(const Shape& x, const Shape& w, const Shape& b, Conv2dOption
         fmt::format("conv2d: b is {} but w is {}: b size ({}) must equal w output channels ({})",
                     to_string(b), to_string(w), b[0], w[0]));
   }
-  if (options.stride < 1 || options.padding < 0) {
+  constexpr Index most_padding = Index{1} << 31;  // so that sizes can be counted
+  if (options.stride < 1 || options.padding < 0 || options.padding > most_padding) {
     throw OptionError(
         fmt::format("conv2d: stride is {} and padding {}, but stride must be at least 1 and "
-                    "padding at least 0",
+                    "padding in [0, 2^31]",
                     options.stride, options.padding));
   }
 }

@@ -11,6 +11,7 @@
 #include "examples/support/evaluator.h"
 #include "examples/support/image_file.h"
 #include "nn/activations.h"
+#include "nn/dropout.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
 #include "nn/state.h"
@@ -54,14 +55,16 @@ LayerSize layer_size(const Safetensors& file, const std::string& name) {
   return {shape[1], shape[0]};
 }
 
-// A network of one layer, "0", or of two, "0" and "2", with a ReLU between.
+// A network of one layer, "0", or of two, "0" and "2", with a ReLU between; "3" where dropout,
+// which only training has, came behind it.
 std::unique_ptr<Model> build_model(Safetensors& file) {
   auto mean = take(file, "standardizer.mean");
   auto std = take(file, "standardizer.std");
   auto model = std::make_unique<Model>(data::Standardizer(std::move(mean), std::move(std)));
   const LayerSize first = layer_size(file, "0");
-  const bool two_layers = file.tensors.contains("2.weight");
-  const LayerSize last = two_layers ? layer_size(file, "2") : first;
+  const bool dropout = file.tensors.contains("3.weight");
+  const bool two_layers = dropout || file.tensors.contains("2.weight");
+  const LayerSize last = two_layers ? layer_size(file, dropout ? "3" : "2") : first;
   const auto classes = std::ssize(data::cifar10_classes);
   if (first.in != model->standardizer.features() || last.out != classes) {
     throw FormatError(
@@ -73,6 +76,7 @@ std::unique_ptr<Model> build_model(Safetensors& file) {
   model->net.add<nn::Linear<float>>(first.in, first.out, unused);
   if (two_layers) {
     model->net.add<nn::Relu<float>>();
+    if (dropout) model->net.add<nn::Dropout<float>>(0.0, unused);
     model->net.add<nn::Linear<float>>(last.in, last.out, unused);
   }
   return model;

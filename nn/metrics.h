@@ -1,14 +1,19 @@
 // How good predictions are.
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "tensor/view.h"
 
 namespace tapegrad::nn {
 
-/// How many rows of logits [N, classes] have their largest number (the first, on ties) at the
-/// label. Throws ShapeError when there are not N labels.
+/// The place of the largest score, the first on ties; none when one of them is NaN.
+template <Real T>
+std::optional<Index> likeliest_class(std::span<const T> scores);
+
+/// How many rows of logits [N, classes] have their likeliest class at the label. Throws ShapeError
+/// when there are not N labels.
 template <Real T>
 Index count_correct(View<const T> logits, std::span<const std::int32_t> labels);
 

@@ -4,7 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <cassert>
-#include <cstdlib>
+#include <charconv>
 #include <span>
 #include <sstream>
 #include <string_view>
@@ -26,9 +26,11 @@ std::vector<double> parse_numbers(std::istringstream& fields, const std::filesys
                                   std::size_t line) {
   std::vector<double> numbers;
   for (std::string field; fields >> field;) {
-    char* end = nullptr;
-    numbers.push_back(std::strtod(field.c_str(), &end));
-    if (*end != '\0') reject(path, fmt::format("'{}' in line {} is no number", field, line));
+    const char* const end = field.data() + field.size();
+    const auto parsed = std::from_chars(field.data(), end, numbers.emplace_back());
+    if (parsed.ec != std::errc() || parsed.ptr != end) {
+      reject(path, fmt::format("'{}' in line {} is no number", field, line));
+    }
   }
   return numbers;
 }

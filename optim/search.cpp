@@ -66,11 +66,11 @@ std::string key(const Trial& trial) {
 
 bool is_score(double number) { return std::isnan(number) || (number >= 0 && number <= 1); }
 
-// A journal is a file that people can edit.
+// A journal's checksum says that it is what a program wrote, not that this one did.
 double known_score(const std::string& name, const std::vector<double>& numbers) {
   if (numbers.size() != 1 || !is_score(numbers[0])) {
     throw FormatError(fmt::format(
-        "the journal's record {} is no score between 0 and 1; remove its line to train it again",
+        "the journal's record {} is no score between 0 and 1; remove the journal to start anew",
         name));
   }
   return numbers[0];

@@ -40,7 +40,8 @@ class Rng {
   template <Scalar T>
   Tensor<T> normal(const Shape& shape, double std);
 
-  /// A tensor of numbers uniform on [low, high), drawn in double.
+  /// A tensor of numbers uniform on [low, high), drawn in double; rounded to float they can be
+  /// `high`.
   template <Scalar T>
   Tensor<T> uniform(const Shape& shape, double low, double high);
 

@@ -270,7 +270,11 @@ StoredTensor load(const Entry& entry, std::span<const std::byte> data, std::stri
   }
   const auto bytes =
       data.subspan(static_cast<std::size_t>(entry.begin), static_cast<std::size_t>(size));
-  return {entry.dtype, Shape(std::span<const Index>(entry.shape)), {bytes.begin(), bytes.end()}};
+  try {
+    return {entry.dtype, Shape(std::span<const Index>(entry.shape)), {bytes.begin(), bytes.end()}};
+  } catch (const ShapeError& error) {  // [0, 2^60] has no bytes, and yet is no shape
+    throw fail(error.what());
+  }
 }
 
 // In the order of their offsets, tensors must lie end to end from the first byte to the last: a

@@ -135,7 +135,7 @@ optim::Scores Evaluator<T>::ensemble(const nn::Snapshots<T>& snapshots,
     const double* row = sums.data() + i * classes;
     const auto label = static_cast<std::size_t>(images.labels[i]);
     loss -= std::log(row[label] / static_cast<double>(snapshots.size()));
-    correct += std::max_element(row, row + classes) == row + label;
+    correct += nn::likeliest_class(std::span(row, classes)) == images.labels[i];
   }
   const auto count = static_cast<double>(images.size());
   return {loss / count, static_cast<double>(correct) / count};

@@ -272,8 +272,9 @@ TEST_CASE("ops: conv2d refuses what does not fit") {
                                "output channels (4)"));
   CHECK_THROWS_MATCHES(conv2d(x, w, b, {.stride = 0}), OptionError,
                        Message("conv2d: stride is 0 and padding 0, but stride must be at least 1 "
-                               "and padding at least 0"));
+                               "and padding in [0, 2^31]"));
   CHECK_THROWS_AS(conv2d(x, w, b, {.padding = -1}), OptionError);
+  CHECK_THROWS_AS(conv2d(x, w, b, {.padding = Index{1} << 62}), OptionError);
   CHECK_THROWS_MATCHES(
       conv2d(x, v.of({4, 3, 6, 3}), b), ShapeError,
       Message("conv2d: x is [2, 3, 5, 6], so a kernel of 6 x 3 does not fit into 5 x 6"));

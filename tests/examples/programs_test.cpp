@@ -69,6 +69,18 @@ TEST_CASE("programs: assignment2 leaves history, summary and weights that predic
         "predict: the picture is 31 x 32, but the network takes 32 x 32; resize it first\n");
 }
 
+TEST_CASE("programs: predict knows the weights that were trained with dropout") {
+  const tapegrad::test::TemporaryFolder folder;
+  REQUIRE(run(folder.path(), "assignment2 --quiet --half-cycle 2 --hidden 5 --dropout 0.5 --out a")
+              .exit_code == 0);
+  const auto summary = nlohmann::json::parse(contents(folder.path() / "a/summary.json"));
+  const double accuracy = summary["final"]["test"]["accuracy"];
+  const Result predicted = run(folder.path(), "predict --weights a/weights.safetensors");
+  CAPTURE(predicted.output);
+  CHECK(predicted.exit_code == 0);
+  CHECK_THAT(predicted.output, Contains(fmt::format("accuracy {:.4f}", accuracy)));
+}
+
 TEST_CASE("programs: the same seed gives the same history, another seed another one") {
   const tapegrad::test::TemporaryFolder folder;
   const std::string options =

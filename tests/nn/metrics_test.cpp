@@ -44,10 +44,12 @@ TEST_CASE("accuracy: of no rows is NaN") {
   CHECK(correct(Tensor<double>({0, 3}), {}) == 0);
 }
 
-TEST_CASE("accuracy: a row of NaN is not right by accident at a later class") {
+TEST_CASE("accuracy: a row with a NaN is right for no label") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
-  CHECK(correct(Tensor<double>({1, 3}, {nan, nan, nan}), {1}) == 0);
-  CHECK(correct(Tensor<double>({1, 3}, {nan, nan, nan}), {2}) == 0);
+  for (const std::int32_t label : {0, 1, 2}) {
+    CHECK(correct(Tensor<double>({1, 3}, {nan, nan, nan}), {label}) == 0);
+    CHECK(correct(Tensor<double>({1, 3}, {1, nan, 2}), {label}) == 0);
+  }
 }
 
 TEST_CASE("accuracy: another number of labels is refused") {

@@ -193,6 +193,8 @@ TEST_CASE("safetensors: malformed headers are refused") {
       {one(u8, "1", "[0,1]"), 1, "shape is 1, not an array"},
       {one(u8, "null", "[0,1]"), 1, "shape is null, not an array"},
       {one(u8, "[-1]", "[0,1]"), 1, "shape holds -1"},
+      {one(f32, "[0,1152921504606846976,16]", "[0,0]"), 0,
+       "tensor \"a\": shape [0, 1152921504606846976, 16] has more elements than can be counted"},
       {one(u8, "[1.0]", "[0,1]"), 1, "shape holds 1.0"},
       {one(u8, "[1e0]", "[0,1]"), 1, "shape holds 1e0"},
       {one(u8, R"(["1"])", "[0,1]"), 1, "shape holds a string"},
