@@ -176,7 +176,7 @@ ParameterCheck check_parameter(std::size_t place, const NamedParameter<double>& 
 
 // A diagnosis needs the whole gradient; a sample or directions give only parts of it.
 void add_diagnosis(GradcheckReport& report, const ParameterCheck& check,
-                   const Parameter<double>& parameter, int uses) {
+                   const Parameter<double>& parameter, int uses, Index batch_size) {
   if (check.failed == 0 || check.directions || std::ssize(check.entries) != parameter.size())
     return;
   std::vector<double> analytic, numeric;
@@ -190,7 +190,8 @@ void add_diagnosis(GradcheckReport& report, const ParameterCheck& check,
                                      .analytic = analytic,
                                      .numeric = numeric,
                                      .value = parameter.value().span(),
-                                     .uses = uses});
+                                     .uses = uses,
+                                     .batch = batch_size});
   if (!text.empty()) report.diagnosis.push_back(text);
 }
 
@@ -239,7 +240,8 @@ GradcheckReport run(const ParameterList<double>& parameters, const Cost<double>&
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     report.parameters.push_back(
         check_parameter(i, parameters[i], gradients[i], oracle, tolerance, options, rng));
-    add_diagnosis(report, report.parameters.back(), *parameters[i].parameter, uses[i]);
+    add_diagnosis(report, report.parameters.back(), *parameters[i].parameter, uses[i],
+                  options.batch_size);
   }
   report.restored = originals.are_there();
   return report;

@@ -31,6 +31,7 @@ struct GradcheckOptions {
   Index sample = 0;           // entries per parameter, at random places; 0: all
   Index directions = 0;       // > 0: so many random +-1 directions per parameter instead of entries
   std::uint64_t seed = 1;     // of the sample and the directions
+  Index batch_size = 0;       // names a division by it in the diagnosis; 0 when unknown
 };
 
 /// What became of an entry. pass: analytic and numeric agree. fail: they do not. kink: the function

@@ -14,6 +14,7 @@
 #include "tests/catch.h"
 
 using namespace tapegrad;
+using Catch::Matchers::Contains;
 using Catch::Matchers::Message;
 
 namespace {
@@ -92,6 +93,21 @@ TEST_CASE("gradcheck: a factor 2 is found at every element") {
   });
   CHECK_FALSE(report.passed());
   CHECK(report.parameters[0].failed == 6);
+}
+
+TEST_CASE("gradcheck: told the batch size, a division by it is named as one") {
+  const auto diagnosis = [](Index batch_size) {
+    const auto report = gradcheck(
+        {six},
+        [](In in) {
+          return square_with(in[0], [](Index, double x, double dy) { return 2 * x * dy / 32; });
+        },
+        {.batch_size = batch_size});
+    CHECK_FALSE(report.passed());
+    return report.diagnosis.at(0);
+  };
+  CHECK_THAT(diagnosis(32), Contains("divided by the batch size once too often"));
+  CHECK_THAT(diagnosis(0), !Contains("batch size"));
 }
 
 TEST_CASE("gradcheck: an error of a millionth is found, one of a hundred-millionth is tolerated") {
