@@ -6,10 +6,12 @@ template <Real T>
 std::vector<Tensor<T>> gradients_of(const ParameterList<T>& parameters,
                                     const std::function<Var<T>(Tape<T>&)>& cost,
                                     const std::function<void(const Tape<T>&)>& look) {
-  for (const auto& p : parameters) p.parameter->consume_gradient();
   {
     Tape<T> tape;
-    tape.backward(cost(tape));
+    const Var<T> recorded = cost(tape);
+    // Also what the cost left, if it ran backward passes of its own.
+    for (const auto& p : parameters) p.parameter->consume_gradient();
+    tape.backward(recorded);
     if (look) look(tape);
   }
   std::vector<Tensor<T>> gradients;

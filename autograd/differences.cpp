@@ -122,6 +122,13 @@ Slope refined_difference(const Line& f, double f0, double h) {
     best.side_noise = rounding(f0, h);
     previous = value;
   }
+  // Beside a kink only the shortest step may be clean, with none to extrapolate from.
+  const double jump = std::abs(best.right - best.left);
+  if (!(best.side_noise + jump >= best.uncertainty())) {
+    best.value = previous;
+    best.noise = best.side_noise;
+    best.truncation = jump;
+  }
   return best;
 }
 

@@ -40,7 +40,8 @@ struct Slope {
 Slope difference(const Line& f, double f0, Difference scheme, double h);
 
 /// The best centred estimate over a ladder of shrinking steps from h down, each extrapolated from
-/// its neighbour (Richardson); the one with the smallest estimated error is chosen (Ridders 1982).
+/// its neighbour (Richardson); the one with the smallest estimated error is chosen (Ridders 1982),
+/// or the shortest step's as it is, where its one-sided slopes are nearer to each other than that.
 Slope refined_difference(const Line& f, double f0, double h);
 
 /// Whether f has a kink within h of 0. Second differences S(h) = f(h) - 2 f(0) + f(-h) shrink like

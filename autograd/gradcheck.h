@@ -81,9 +81,10 @@ struct GradcheckReport {
 /// Compares the gradient that backward gives with finite differences, for every entry of every
 /// parameter that is not frozen. All parameters come back bit for bit, also when `cost` throws; a
 /// cost that changes one that is not frozen fails the check. An entry's scale is max(|a|, |n|,
-/// mean |a| over the parameter). Kinks (ReLU, max, abs, hinge) are recognised by one-sided slopes
-/// that differ, with the analytic value between them, counted and left out. NaN fails. Throws
-/// OptionError for options out of range and GradError when there is nothing to check.
+/// mean |a| over the parameter, 1e-5 of the largest of these means). Kinks (ReLU, max, abs, hinge)
+/// are recognised by one-sided slopes that differ, with the analytic value between them, counted
+/// and left out. NaN fails. Throws OptionError for options out of range and GradError when there is
+/// nothing to check.
 GradcheckReport gradcheck(const ParameterList<double>& parameters, const Cost<double>& cost,
                           const GradcheckOptions& options = {});
 
@@ -100,8 +101,9 @@ GradcheckReport gradcheck(const ParameterList<double>& parameters, const Cost<do
                           const DualTwin& twin, const GradcheckOptions& options = {});
 
 /// Compares a float model's backward with the double one's: for each parameter that is not frozen
-/// in the double model ||a - n|| must be at most tolerance * (||a|| + ||n||). Values are copied
-/// from the double model first.
+/// in the double model ||a - n|| must be at most tolerance * (||a|| + ||n||), or every |a - n| at
+/// most tolerance * mean |n| or 8 roundings of the largest such mean. Values are copied from the
+/// double model first.
 GradcheckReport gradcheck_float(const ParameterList<float>& parameters, const Cost<float>& cost,
                                 const ParameterList<double>& reference,
                                 const Cost<double>& reference_cost, double tolerance = 1e-5);

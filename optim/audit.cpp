@@ -176,7 +176,8 @@ AuditReport audit_update(const ParameterList<double>& all, const Cost<double>& c
       for (Index j = 0; j < after.size(); ++j) change.made[j] = (before[i][j] - after[j]) / lr;
       const double error = relative_error(change);
       if (!std::isnan(audited.error) && !(error <= audited.error)) audited.error = error;
-      if (error <= options.tolerance + rounding(change, lr) || !audited.passed) continue;
+      const bool right = error == 0 || error <= options.tolerance + rounding(change, lr);
+      if (right || !audited.passed) continue;
       audited.passed = false;
       report.diagnosis.push_back(t == 0
                                      ? diagnose_first(audited.name, before[i].shape().rank() >= 2,

@@ -13,8 +13,9 @@
 namespace tapegrad::optim {
 namespace {
 
+template <Real T>
 void require_rate(const char* what, double value) {
-  if (value >= 0 && std::isfinite(value)) return;
+  if (value >= 0 && std::isfinite(static_cast<T>(value))) return;
   throw OptionError(fmt::format("{} is {}, but must be finite and at least 0", what, value));
 }
 
@@ -22,8 +23,8 @@ template <Real T>
 void require_valid(const ParamGroups<T>& groups, const Clip& clip) {
   std::set<const Parameter<T>*> seen;
   for (const auto& group : groups) {
-    require_rate("weight_decay", group.weight_decay);
-    require_rate("lr_scale", group.lr_scale);
+    require_rate<T>("weight_decay", group.weight_decay);
+    require_rate<T>("lr_scale", group.lr_scale);
     for (const auto& p : group.parameters) {
       if (!seen.insert(p.parameter).second) {
         throw OptionError(fmt::format("parameter `{}` is in two groups", p.name));
@@ -129,7 +130,10 @@ template <Real T>
 void Optimizer<T>::step() {
   require_new_gradient();
   const double rate = lr();
-  require_rate("the learning rate", rate);
+  require_rate<T>("the learning rate", rate);
+  for (const auto& group : groups_) {
+    require_rate<T>("the learning rate times lr_scale", rate * group.lr_scale);
+  }
   const auto scale = static_cast<T>(gradient_scale());
   const T limit =
       clip_.value > 0 ? static_cast<T>(clip_.value) : std::numeric_limits<T>::infinity();

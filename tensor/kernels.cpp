@@ -1,6 +1,8 @@
 #include "tensor/kernels.h"
 
 #include <algorithm>
+#include <optional>
+#include <span>
 
 #include "tensor/instruction_set.h"
 #include "tensor/products.h"
@@ -71,6 +73,26 @@ void for_each_row(const Shape& small, const Shape& large, F row) {
   }
 }
 
+// `large` as channels that sums to `small` keep apart: where the axes that are not repeated are
+// neighbours.
+std::optional<Channels> channels_of(const Shape& small, const Shape& large) {
+  const int rank = large.rank();
+  const auto size = [&, absent = rank - small.rank()](int axis) {
+    return axis < absent ? 1 : small[axis - absent];
+  };
+  Channels of{1, 1, 1};
+  int axis = 0;
+  for (; axis < rank && size(axis) == 1; ++axis) of.outer *= large[axis];
+  for (; axis < rank && size(axis) == large[axis]; ++axis) of.count *= large[axis];
+  for (; axis < rank && size(axis) == 1; ++axis) of.inner *= large[axis];
+  if (axis < rank) return std::nullopt;
+  return of.count == 1 ? Channels{1, 1, of.outer * of.inner} : of;
+}
+
+Shape behind_first(const Shape& shape) {
+  return Shape(std::span<const Index>(shape.begin() + 1, shape.end()));
+}
+
 struct Rows {
   explicit Rows(const Shape& shape)
       : cols(shape[shape.rank() - 1]), rows(cols == 0 ? 0 : shape.size() / cols) {}
@@ -122,23 +144,19 @@ void broadcast(View<const T> x, Target<T> out) {
   });
 }
 
-// Whether a shape is `to`'s last axes, behind axes of size 1: repeated, it is a matrix of equal
-// rows.
-bool is_row_of(const Shape& shape, const Shape& to) {
-  for (int i = 1; i <= shape.rank(); ++i) {
-    if (shape[shape.rank() - i] == to[to.rank() - i]) continue;
-    return std::all_of(shape.begin(), shape.end() - (i - 1), [](Index n) { return n == 1; });
-  }
-  return true;
-}
-
 template <Scalar T>
 void reduce_to(View<const T> x, Target<T> out) {
-  if (const Index cols = out.to.size(); cols > 0 && is_row_of(out.to.shape(), x.shape())) {
-    if (cols == 1) {
-      loops<T>().row_sums(1, x.size(), x.data(), out.to.data(), out.fresh);
-    } else {
-      loops<T>().column_sums(x.size() / cols, cols, x.data(), out.to.data(), out.fresh);
+  const Shape& small = out.to.shape();
+  const Shape& large = x.shape();
+  if (const std::optional<Channels> channels = channels_of(small, large)) {
+    loops<T>().channel_sums(*channels, x.data(), out.to.data(), out.fresh);
+    return;
+  }
+  if (small.rank() == large.rank() && small[0] == large[0]) {
+    const Shape row = behind_first(small), block = behind_first(large);
+    for (Index i = 0; i < small[0]; ++i) {
+      reduce_to<T>({x.data() + i * block.size(), block},
+                   {{out.to.data() + i * row.size(), row}, out.fresh});
     }
     return;
   }

@@ -167,11 +167,18 @@ inline void put(T& out, T value, bool fresh) {
   out = fresh ? value : out + value;
 }
 
-// out[c] = term(0, c) + ... + term(rows-1, c), or += when not fresh: some columns at a time, their
-// rows one after the other, in blocks.
+// out[c] = term(0, c) + ... + term(rows-1, c), or += when not fresh: rows one after the other, and
+// some columns at a time where there are blocks of rows.
 template <class T, class F>
 inline void sum_rows(Index rows, Index cols, T* __restrict out, bool fresh, F term) {
-  constexpr Index together = 256, block = 256;
+  constexpr Index together = 64, block = 256;
+  if (fresh && rows <= block) {
+    for (Index c = 0; c < cols; ++c) out[c] = 0;
+    for (Index r = 0; r < rows; ++r) {
+      for (Index c = 0; c < cols; ++c) out[c] += term(r, c);
+    }
+    return;
+  }
   for (Index c0 = 0; c0 < cols; c0 += together) {
     const Index count = cols - c0 < together ? cols - c0 : together;
     Wide<T> totals[together];

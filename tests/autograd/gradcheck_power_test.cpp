@@ -2,9 +2,15 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <type_traits>
 
 #include "autograd/gradcheck_report.h"
 #include "autograd/ops.h"
+#include "nn/activations.h"
+#include "nn/batch_norm.h"
+#include "nn/linear.h"
+#include "nn/sequential.h"
 #include "tensor/random.h"
 #include "tests/catch.h"
 
@@ -404,4 +410,113 @@ TEST_CASE("gradcheck: what a cost does at its first call is seen, and undone") {
   CHECK_FALSE(report.passed());
   CHECK(w.value()[0] == 2);
   CHECK(w.value()[1] == 0.5);
+}
+
+TEST_CASE("gradcheck: a wrong entry at a minimum is no kink, however flat it is there") {
+  struct Row {
+    double size;
+    double wrong;
+  };
+  for (const Row& row : {Row{1e-2, 1e-6}, Row{1e-3, 1e-5}, Row{1e-5, 1e-3}}) {
+    for (const double times : {1.0, 100.0}) {
+      CAPTURE(row.size, times);
+      Tensor<double> x({10}, row.size);
+      for (Index i = 0; i < x.size(); ++i) x[i] *= 1 + 0.1 * static_cast<double>(i);
+      const auto cost = [times](double wrong) {
+        return [=](In in) { return sum(square(faulty(in[0], {7, wrong}))) * times; };
+      };
+      const auto report = gradcheck({x}, cost(row.wrong));
+      CHECK(report.parameters[0].kinks == 0);
+      CHECK_FALSE(report.passed());
+      CHECK(gradcheck({x}, cost(0)).passed());
+    }
+  }
+}
+
+TEST_CASE("gradcheck: a kink excuses no slope that the function has nowhere near") {
+  for (const Difference scheme : {Difference::forward, Difference::centred}) {
+    for (const double at : {0.0, 1e-9}) {
+      const Tensor<double> x({2}, {at, 1});
+      const auto report = [&](double wrong) {
+        return gradcheck({x},
+                         [=](In in) {
+                           return relu(in[0]) + faulty(in[0], {0, wrong});
+                         },
+                         {.difference = scheme, .h = 1e-6});
+      };
+      CHECK_FALSE(report(1e3).passed());
+      CHECK(report(0).passed());
+      CHECK(report(0).parameters[0].kinks == 1);
+    }
+    const Tensor<double> edge({2}, {1e-9, 1});  // f(-h) is NaN there
+    const auto root = gradcheck({edge},
+                                [](In in) {
+                                  return sqrt(faulty(in[0], {0, 1e6}));
+                                },
+                                {.difference = scheme, .h = 1e-6});
+    CHECK_FALSE(root.passed());
+    CHECK(root.parameters[0].kinks == 0);
+  }
+}
+
+TEST_CASE("gradcheck: a right gradient passes at whatever distance from a kink") {
+  using D = Difference;
+  for (const std::optional<D> scheme :
+       {std::optional<D>(), {D::forward}, {D::centred}, {D::four_point}, {D::six_point}}) {
+    for (double distance = 1e-9; distance < 1e-1; distance *= 1.5) {
+      CAPTURE(distance);
+      const Tensor<double> x({3}, {distance, -distance, 1});
+      const auto report = gradcheck({x}, [](In in) { return relu(in[0]); }, {.difference = scheme});
+      CHECK(report.parameters[0].failed == 0);
+      CHECK(report.passed());
+    }
+  }
+}
+
+TEST_CASE("gradcheck: a bias that normalization cancels has the gradient zero, to rounding") {
+  const auto model = [](auto& net) {
+    using T = std::remove_cvref_t<decltype(net.parameters()[0].parameter->value()[0])>;
+    Rng rng(3);
+    net.template add<nn::Linear<T>>(4, 5, rng);
+    net.template add<nn::BatchNorm<T>>(5);
+    net.template add<nn::Tanh<T>>();
+    net.template add<nn::Linear<T>>(5, 2, rng);
+  };
+  nn::Sequential<double> net;
+  nn::Sequential<float> net_float;
+  nn::Sequential<Dual> net_dual;
+  model(net);
+  model(net_float);
+  model(net_dual);
+  const Tensor<double> x = Rng(4).normal<double>({8, 4}, 1);
+  const Tensor<float> x_float = Rng(4).normal<float>({8, 4}, 1);
+  const Tensor<Dual> x_dual = Rng(4).normal<Dual>({8, 4}, 1);
+  const auto cost = [](auto& of, const auto& input) {
+    return [&](auto& tape) { return mean(square(of(tape.constant(input)))); };
+  };
+  CHECK(gradcheck(net.parameters(), cost(net, x)).passed());
+  CHECK(gradcheck(net.parameters(), cost(net, x),
+                  DualTwin{net_dual.parameters(), cost(net_dual, x_dual)})
+            .passed());
+  CHECK(gradcheck_float(net_float.parameters(), cost(net_float, x_float), net.parameters(),
+                        cost(net, x))
+            .passed());
+}
+
+TEST_CASE("gradcheck: the gradients are the cost's own, not those of a pass inside it") {
+  Parameter<double> v(Tensor<double>({2}, {1, 2})), w(Tensor<double>({2}, {3, 4}));
+  ParameterList<double> all;
+  all.add("v", v).add("w", w);
+  const auto report = gradcheck(all, [&](Tape<double>& tape) {
+    double inner_value = 0;
+    {
+      Tape<double> inner;
+      const auto inner_cost = sum(square(inner.parameter(v)));
+      inner.backward(inner_cost);
+      inner_value = inner_cost.item();
+    }
+    return sum(square(tape.parameter(w))) + inner_value;  // its gradient by v is missing
+  });
+  CHECK_FALSE(report.parameters[0].passed());
+  CHECK(report.parameters[1].passed());
 }

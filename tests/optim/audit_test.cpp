@@ -192,3 +192,19 @@ TEST_CASE("audit: a step with no learning rate shows nothing, and is refused") {
                     "audit_update: lr is 0 in step 0, but must be finite and above 0, or no update "
                     "shows");
 }
+
+TEST_CASE("audit: a parameter that is zero, has no gradient and is not moved is right") {
+  Problem p;
+  Parameter<double> unused(Tensor<double>({2}));
+  ParameterList<double> all = p.net.parameters();
+  all.add("unused", unused);
+  Sgd<double> sgd(decay_matrices(all, 2 * lambda), Constant{0.1});
+  const auto report = audit_update(all, p.cost(),
+                                   [&] {
+                                     Tape<double> tape;
+                                     tape.backward(p.loss(tape));
+                                     sgd.step();
+                                   },
+                                   {.lr = Constant{0.1}, .lambda = lambda});
+  CHECK(report.passed());
+}

@@ -339,6 +339,10 @@ TEST_CASE("optimizer: rates that are negative or not finite are refused, and not
     groups[0].weight_decay = rate;
     CHECK_THROWS_AS(Sgd<float>(groups, Constant{0.1}), OptionError);
   }
+  const ParamGroups<float> fast{{net.parameters, 0, 1e20}};
+  Sgd<float> optimizer(fast, Constant{1e20});  // no float holds their product
+  Tape<float> tape;
+  CHECK_THROWS_AS(optimizer.minimize(net.loss(tape)), OptionError);
   CHECK(same_bits<float>(net.weight().value(), before));
 }
 

@@ -179,3 +179,26 @@ TEST_CASE("kernels: leading axes count as rows") {
   apply_rows<float>(loops<float>().row_sums, x, View<float>(sums));
   CHECK(sums == Tensor<float>({2, 2}, {3, 7, 11, 15}));
 }
+
+TEST_CASE("kernels: float sums of repeated axes do not drift, wherever the axes are") {
+  constexpr Index many = Index{1} << 18;
+  struct Case {
+    Shape small, large;
+  };
+  const Case cases[] = {{{3}, {many, 3}},
+                        {{}, {many, 2}},
+                        {{2, 1}, {2, many}},
+                        {{2, 1}, {many, 2, 4}},
+                        {{2, 1, 1}, {512, 2, 512, 1}},
+                        {{2, 1, 3}, {2, many, 3}},
+                        {{1, 2, 1}, {many, 2, 1}}};
+  for (const Case& c : cases) {
+    CAPTURE(to_string(c.small), to_string(c.large));
+    const Tensor<float> x(c.large, 0.1F);
+    Tensor<float> sums(c.small);
+    reduce_to<float>(x, {sums, true});
+    const double want =
+        static_cast<double>(0.1F) * static_cast<double>(c.large.size() / c.small.size());
+    for (const float s : sums) CHECK(std::abs(s - want) < 1e-5 * want);
+  }
+}
