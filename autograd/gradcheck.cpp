@@ -10,6 +10,7 @@
 
 #include "autograd/cost_gradients.h"
 #include "autograd/diagnosis.h"
+#include "autograd/numeric_slope.h"
 #include "autograd/ops.h"
 #include "autograd/parameter_values.h"
 #include "autograd/probe.h"
@@ -21,82 +22,12 @@ namespace {
 
 constexpr double eps = std::numeric_limits<double>::epsilon();
 
-// A numeric slope with what is known about its error.
-struct Numeric {
-  double value;
-  double uncertainty;
-  bool kink;
-};
-
 double evaluate(const Cost<double>& cost) {
   NoGrad<double> tape;
   return cost(tape).item();
 }
 
-bool between(double x, double a, double b, double slack) {
-  return x >= std::min(a, b) - slack && x <= std::max(a, b) + slack;
-}
-
-// A kink: the one-sided slopes differ by more than rounding, and the analytic slope is one of the
-// slopes between them.
-bool is_kink(const Slope& slope, double analytic) {
-  return std::abs(slope.right - slope.left) > 4 * slope.side_noise &&
-         between(analytic, slope.left, slope.right, slope.side_noise);
-}
-
-// Whether one-sided slopes that differ at a long step still differ at a short one: curvature does
-// not.
-bool jump_stays(const Slope& at_long_step, const Slope& at_short_step) {
-  const auto jump = [](const Slope& s) { return std::abs(s.right - s.left); };
-  return jump(at_short_step) > 0.01 * jump(at_long_step);
-}
-
-// Whether a kink within h of 0 excuses a slope: there is one, and the analytic slope is one of
-// those that the function has beside it, but for curvature.
-bool is_excused(const Line& f, double f0, double h, double analytic, double slack) {
-  const Slope sides = difference(f, f0, Difference::centred, h);
-  const double jump = std::abs(sides.right - sides.left);
-  return jump > slack && between(analytic, sides.left, sides.right, 0.1 * jump + slack) &&
-         has_kink(f, f0, h);
-}
-
-// Finite differences at a fixed step, which a kink inside the step spoils.
-Numeric fixed_step(const Line& f, double f0, Difference scheme, double h, double analytic,
-                   double tolerance) {
-  const Slope slope = difference(f, f0, scheme, h);
-  const bool short_step = scheme == Difference::forward || scheme == Difference::centred;
-  if (short_step) {
-    return {slope.value, slope.noise, is_excused(f, f0, h, analytic, tolerance + slope.noise)};
-  }
-  if (std::abs(analytic - slope.value) <= tolerance + slope.noise) {
-    return {slope.value, slope.noise, false};
-  }
-  // Long steps cross kinks that shorter ones avoid: then the two disagree, and not the gradient.
-  const Slope refined = refined_difference(f, f0, h);
-  const bool agrees = std::abs(analytic - refined.value) <= tolerance + refined.uncertainty();
-  const bool kink = is_kink(refined, analytic) && jump_stays(slope, refined);
-  return {slope.value, slope.uncertainty(), agrees || kink};
-}
-
-// Six points; where they do not agree with the gradient, shrinking steps decide. Where they agree
-// though the one-sided slopes are far apart, the element may sit right on a kink, whose middle
-// slope it has.
-Numeric best_effort(const Line& f, double f0, double h, double analytic, double tolerance) {
-  constexpr double far_apart = 1e5;  // tolerances
-  const Slope slope = difference(f, f0, Difference::six_point, h);
-  const bool agrees = std::abs(analytic - slope.value) <= tolerance + slope.noise;
-  if (agrees && std::abs(slope.right - slope.left) <= far_apart * tolerance + slope.noise) {
-    return {slope.value, slope.noise, false};
-  }
-  const Slope refined = refined_difference(f, f0, h);
-  const bool kink = is_kink(refined, analytic) && jump_stays(slope, refined);
-  if (agrees) return {slope.value, slope.noise, kink};
-  const double uncertainty = refined.uncertainty();
-  const bool settled = std::abs(analytic - refined.value) <= tolerance + uncertainty;
-  return {refined.value, uncertainty, !settled && kink};
-}
-
-Verdict judge(double analytic, const Numeric& numeric, double tolerance,
+Verdict judge(double analytic, const NumericSlope& numeric, double tolerance,
               double largest_uncertainty) {
   if (!std::isfinite(analytic) || !std::isfinite(numeric.value)) return Verdict::fail;
   if (numeric.kink) return Verdict::kink;
@@ -141,8 +72,8 @@ double largest_scale(const std::vector<Tensor<double>>& gradients) {
   return largest;
 }
 
-using Oracle =
-    std::function<Numeric(std::size_t parameter, const Probe&, double analytic, double tolerance)>;
+using Oracle = std::function<NumericSlope(std::size_t parameter, const Probe&, double analytic,
+                                          double tolerance)>;
 
 void count(ParameterCheck& check, double metric_eps) {
   std::vector<double> a, n;
@@ -184,7 +115,7 @@ ParameterCheck check_parameter(std::size_t place, const NamedParameter<double>& 
        probes_of(named.parameter->size(), options.sample, options.directions, rng)) {
     const double analytic = slope_of(gradient.span(), probe);
     double scale = std::max(usual, std::isfinite(analytic) ? std::abs(analytic) : 0.0);
-    const Numeric numeric = oracle(place, probe, analytic, tolerance * scale);
+    const NumericSlope numeric = oracle(place, probe, analytic, tolerance * scale);
     if (std::isfinite(numeric.value)) scale = std::max(scale, std::abs(numeric.value));
     check.entries.push_back(
         {probe.index, analytic, numeric.value, numeric.uncertainty,
@@ -354,7 +285,7 @@ GradcheckReport gradcheck(const ParameterList<double>& all, const Cost<double>& 
     const SeededTangent seeded(twin.parameters.at(parameters[i].name).write(), probe);
     NoGrad<Dual> tape;
     const double tangent = twin.cost(tape).item().tangent;
-    return Numeric{tangent, 64 * eps * std::max(std::abs(tangent), std::abs(analytic)), false};
+    return NumericSlope{tangent, 64 * eps * std::max(std::abs(tangent), std::abs(analytic)), false};
   };
   return run(parameters, cost, oracle, originals, options.tolerance / 1000,
              "exact forward-mode derivatives", options);
