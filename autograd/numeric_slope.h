@@ -1,4 +1,5 @@
-// A numeric slope beside the one that a gradient gives, and whether a kink excuses their difference.
+// A numeric slope beside the one that a gradient gives, and whether a kink excuses their
+// difference.
 #pragma once
 
 #include "autograd/differences.h"
@@ -9,7 +10,8 @@ namespace tapegrad {
 struct NumericSlope {
   double value;
   double uncertainty;
-  bool kink;  // the function has none, and the analytic slope is one of those beside it
+  bool kink;  // no verdict: the function has a kink there, and the analytic slope lies between the
+              // slopes beside it
 };
 
 /// The scheme at the step h, which a kink inside the step spoils. Long steps that disagree with

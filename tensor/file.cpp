@@ -182,7 +182,7 @@ void write_file(const std::filesystem::path& path, std::string_view text) {
 
 void require_writable(const std::filesystem::path& folder) {
   std::filesystem::path probe;
-  const int descriptor = open_temporary(folder, probe, folder / "a file");
+  const int descriptor = open_temporary(folder, probe, folder);
   ::close(descriptor);
   ::unlink(probe.c_str());
 }

@@ -56,12 +56,6 @@ inline Index share_of(Index length, Index parts) {
   }
 }
 
-inline Eight load_eight(const float* from) {
-  Eight v;
-  memcpy(&v, from, sizeof v);
-  return v;
-}
-
 // to[l, c] = rows[c][l] for eight rows and eight l.
 inline void turn_eight(const float* const* rows, float* to, Index width) {
   Eight pairs[8], fours[8];

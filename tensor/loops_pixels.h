@@ -3,11 +3,7 @@
 #pragma once
 
 #include "tensor/loops.h"
-
-#if defined(__AVX2__)
-#include <immintrin.h>
-#include <string.h>
-#endif
+#include "tensor/loops_vectors.h"
 
 namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
@@ -27,10 +23,8 @@ inline void decode_features(Index first, Index last, Index count, Index n,
   }
 }
 
-#if defined(__AVX2__)
-typedef float EightNumbers __attribute__((vector_size(32)));
-
-inline EightNumbers widened(const std::uint8_t* from) {
+#if defined(__AVX2__) && defined(__FMA__)
+inline Eight widened(const std::uint8_t* from) {
   const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
   return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
 }
@@ -43,11 +37,9 @@ inline void decode_features_of_four(Index first, Index last, Index n,
   const std::uint8_t* const image[] = {images[0], images[1], images[2], images[3]};
   Index i = first;
   for (; i + 8 <= last; i += 8) {
-    EightNumbers factor, term;
-    memcpy(&factor, scale + i, sizeof factor);
-    memcpy(&term, shift + i, sizeof term);
+    const Eight factor = load_eight(scale + i), term = load_eight(shift + i);
     for (Index r = 0; r < images_together; ++r) {
-      const EightNumbers decoded = widened(image[r] + i) * factor + term;
+      const Eight decoded = widened(image[r] + i) * factor + term;
       memcpy(out + r * n + i, &decoded, sizeof decoded);
     }
   }

@@ -1,6 +1,6 @@
-// Private to tensor/loops.cpp: vectors of floats for matrix products, and what these share.
-// Internal to the instruction set's namespace, as loops_functions.h is; empty where there is no
-// fused multiply-add.
+// Private to tensor/loops.cpp: vectors of floats for matrix products and pixels, and what these
+// share. Internal to the instruction set's namespace, as loops_functions.h is; empty where there is
+// no fused multiply-add.
 #pragma once
 
 #include "tensor/loops.h"
@@ -60,6 +60,12 @@ inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c);
 
 inline Lanes load(const float* from) {
   Lanes v;
+  memcpy(&v, from, sizeof v);
+  return v;
+}
+
+inline Eight load_eight(const float* from) {
+  Eight v;
   memcpy(&v, from, sizeof v);
   return v;
 }

@@ -51,7 +51,7 @@ TEMPLATE_TEST_CASE("loops: descending", "", float, double) {
   using T = TestType;
   for (const auto& tables : every_table<T>()) {
     const auto* loops = tables.loops;
-    [[maybe_unused]] const auto* training = tables.training;
+    const auto* training = tables.training;
     for (const Index n : sizes) {
       CAPTURE(loops->instruction_set, n);
       const Tensor<T> g = random<T>({n}, -3, 3, 13);
