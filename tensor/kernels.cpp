@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "tensor/instruction_set.h"
 #include "tensor/products.h"
@@ -89,8 +90,8 @@ std::optional<Channels> channels_of(const Shape& small, const Shape& large) {
   return of.count == 1 ? Channels{1, 1, of.outer * of.inner} : of;
 }
 
-Shape behind_first(const Shape& shape) {
-  return Shape(std::span<const Index>(shape.begin() + 1, shape.end()));
+Shape behind(const Shape& shape, int axes) {
+  return Shape(std::span<const Index>(shape.begin() + axes, shape.end()));
 }
 
 struct Rows {
@@ -152,24 +153,21 @@ void reduce_to(View<const T> x, Target<T> out) {
     loops<T>().channel_sums(*channels, x.data(), out.to.data(), out.fresh);
     return;
   }
-  if (small.rank() == large.rank() && small[0] == large[0]) {
-    const Shape row = behind_first(small), block = behind_first(large);
+  const int absent = large.rank() - small.rank();
+  if (absent == 0 && small[0] == large[0]) {
+    const Shape row = behind(small, 1), block = behind(large, 1);
     for (Index i = 0; i < small[0]; ++i) {
       reduce_to<T>({x.data() + i * block.size(), block},
                    {{out.to.data() + i * row.size(), row}, out.fresh});
     }
     return;
   }
-  if (out.fresh) std::fill(out.to.begin(), out.to.end(), T(0));
-  for_each_row(out.to.shape(), x.shape(), [&](Index to, Index from, Index n, Index step) {
-    const T* row = x.data() + from;
-    T* sums = out.to.data() + to;
-    if (step == 1) {
-      loops<T>().copy(n, row, sums, false);
-    } else {
-      *sums += loops<T>().sum(n, row);
-    }
-  });
+  int repeated = absent;
+  while (small[repeated - absent] == 1) ++repeated;
+  const Shape rest = behind(large, repeated);
+  std::vector<T> sums(static_cast<std::size_t>(rest.size()));
+  reduce_to<T>(x, {{sums.data(), rest}, true});
+  reduce_to<T>({sums.data(), rest}, {{out.to.data(), behind(small, repeated - absent)}, out.fresh});
 }
 
 template <Scalar T>

@@ -38,7 +38,8 @@ class Evaluator {
   /// How long the calls of this object took, all together.
   double seconds() const { return seconds_; }
 
-  /// The softmax of the logits, image by image. Throws DataError for a label that is no class.
+  /// The softmax of the logits, image by image. Throws DataError for a label that is no class, and
+  /// where a probability is NaN.
   Predictions predict(const data::ImageSet& images);
 
   /// The average of the snapshots' softmax probabilities: its mean -ln at the labels, and the

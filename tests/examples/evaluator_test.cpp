@@ -171,6 +171,14 @@ TEST_CASE("evaluator: predictions image by image") {
   }
 }
 
+TEST_CASE("evaluator: what is not a number is no prediction") {
+  Setting s(10);
+  CHECK_NOTHROW(s.evaluate.predict(s.images));
+  s.layer->bias.write()[1] = std::nan("");
+  CHECK_THROWS_WITH(s.evaluate.predict(s.images),
+                    Catch::Contains("for image 0 the network's output is not a number"));
+}
+
 TEST_CASE("evaluator: an ensemble averages probabilities, not logits, and leaves no trace") {
   Setting s(1100);
   nn::Snapshots<double> snapshots;

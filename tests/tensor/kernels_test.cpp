@@ -89,6 +89,9 @@ TEMPLATE_TEST_CASE("kernels: broadcast and its reverse", "", float, double) {
                         {{3, 1}, {5, 3, 4}},
                         {{5, 1, 4}, {5, 3, 4}},
                         {{2, 1, 3, 1, 2, 1}, {2, 2, 3, 2, 2, 3}},
+                        {{1, 3, 1, 2}, {2, 3, 4, 2}},
+                        {{3, 1, 2, 1}, {5, 3, 4, 2, 3}},
+                        {{3, 1, 2}, {0, 3, 4, 2}},
                         {{1, 17}, {4, 17}},
                         {{1, 0}, {4, 0}},
                         {{3}, {0, 3}}};
@@ -191,7 +194,8 @@ TEST_CASE("kernels: float sums of repeated axes do not drift, wherever the axes 
                         {{2, 1}, {many, 2, 4}},
                         {{2, 1, 1}, {512, 2, 512, 1}},
                         {{2, 1, 3}, {2, many, 3}},
-                        {{1, 2, 1}, {many, 2, 1}}};
+                        {{1, 2, 1}, {many, 2, 1}},
+                        {{2, 1, 2}, {many, 2, 2, 2}}};
   for (const Case& c : cases) {
     CAPTURE(to_string(c.small), to_string(c.large));
     const Tensor<float> x(c.large, 0.1F);
