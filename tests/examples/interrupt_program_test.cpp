@@ -21,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 using tapegrad::Index;
 using tapegrad::test::command_of;
 using tapegrad::test::contents;
+using tapegrad::test::line_in;
 using tapegrad::test::Result;
 using tapegrad::test::run;
 using tapegrad::test::TemporaryFolder;
@@ -30,8 +31,7 @@ class Running {
  public:
   Running(const fs::path& folder, const std::string& program_and_options, int standard_output = -1)
       : output_(folder / "output.txt") {
-    const std::string line =
-        fmt::format("cd '{}' && exec {}", folder.string(), command_of(program_and_options));
+    const std::string line = line_in(folder, "exec " + command_of(program_and_options));
     fs::remove(output_);  // of a program before: it would be taken for this one's
     child_ = ::fork();
     if (child_ != 0) return;
