@@ -1,10 +1,6 @@
 #include "data/ahead_loader.h"
 
-#include <fmt/format.h>
-
 #include <utility>
-
-#include "tensor/error.h"
 
 namespace tapegrad::data {
 
@@ -84,6 +80,7 @@ Batch<T> AheadLoader<T>::next() {
     request();
     std::rethrow_exception(error);
   }
+  loaders_[0].require_unchanged();
   const Batch<T> batch = ready_;
   ++position_;
   request();
@@ -92,7 +89,7 @@ Batch<T> AheadLoader<T>::next() {
 
 template <Real T>
 void AheadLoader<T>::seek(Index position) {
-  if (position < 0) throw DataError(fmt::format("loader: no batch {}", position));
+  require_position(position);
   settle();
   position_ = position;
   error_ = nullptr;

@@ -12,7 +12,8 @@ namespace tapegrad::data {
 
 /// A Loader that gathers the next batch on a thread of its own while the caller works on the
 /// present one: the same batches, bit for bit. Where no core is free for that, the caller gathers
-/// what the thread has not begun, as Loader does. Keeps references as Loader does; belongs to one
+/// what the thread has not begun, as Loader does. Keeps references as Loader does, and reads what
+/// they refer to at any time: neither may change while there is a loader of it. Belongs to one
 /// thread at a time.
 template <Real T>
 class AheadLoader {
@@ -34,7 +35,7 @@ class AheadLoader {
   Index batch_size() const { return loaders_[0].batch_size(); }
   Index batches_per_epoch() const { return loaders_[0].batches_per_epoch(); }
 
-  /// How many batches were handed out; setting it (>= 0, else DataError) resumes there and
+  /// How many batches were handed out; setting it, as with Loader::seek, resumes there and
   /// overwrites the last one.
   Index position() const { return position_; }
   void seek(Index position);

@@ -31,6 +31,10 @@ std::vector<fs::path> six_files(const fs::path& folder) {
 }
 
 void require_size(const InputFile& file, Index records) {
+  constexpr Index most = Index{1} << 40;
+  if (records < 0 || records > most) {
+    throw DataError(fmt::format("cifar10: {} records in a file: need 0 to {}", records, most));
+  }
   const Index expected = records * record_bytes;
   if (file.size() == expected) return;
   throw DataError(fmt::format("{} is {} bytes, expected {} ({} records of {}): {}",

@@ -19,10 +19,18 @@ std::size_t byte_count(Index n, Index features) {
   return static_cast<std::size_t>(bytes);
 }
 
+// The members are open to everybody, so they may not fit together.
+void require_consistent(const ImageSet& set, const char* op) {
+  if (set.pixels.size() == byte_count(set.size(), set.features)) return;
+  throw DataError(fmt::format("{}: the image set has {} labels but {} bytes, expected {} x {}", op,
+                              set.size(), set.pixels.size(), set.size(), set.features));
+}
+
 std::size_t image_offset(const ImageSet& set, Index i) {
   if (i < 0 || i >= set.size()) {
     throw DataError(fmt::format("image set: no image {}: there are {}", i, set.size()));
   }
+  require_consistent(set, "image set");
   return static_cast<std::size_t>(i * set.features);
 }
 
@@ -53,6 +61,7 @@ ImageSet ImageSet::slice(Index begin, Index end) const {
     throw DataError(
         fmt::format("image set: images [{}, {}) asked for: there are {}", begin, end, size()));
   }
+  require_consistent(*this, "image set");
   ImageSet out(end - begin, features);
   std::copy_n(pixels.begin() + begin * features, out.pixels.size(), out.pixels.begin());
   std::copy_n(labels.begin() + begin, out.labels.size(), out.labels.begin());
@@ -72,6 +81,8 @@ ImageSet ImageSet::last(Index n) const {
 void ImageSet::append(const ImageSet& other) { *this = concat(*this, other); }
 
 ImageSet concat(const ImageSet& a, const ImageSet& b) {
+  require_consistent(a, "image set");
+  require_consistent(b, "image set");
   if (b.size() == 0) return a;
   if (a.size() == 0) return b;
   if (a.features != b.features) {
@@ -88,11 +99,7 @@ ImageSet concat(const ImageSet& a, const ImageSet& b) {
 
 void require_images(const ImageSet& images, const char* op) {
   if (images.size() == 0) throw DataError(fmt::format("{}: the image set is empty", op));
-  if (images.pixels.size() != byte_count(images.size(), images.features)) {
-    throw DataError(fmt::format("{}: the image set has {} labels but {} bytes, expected {} x {}",
-                                op, images.size(), images.pixels.size(), images.size(),
-                                images.features));
-  }
+  require_consistent(images, op);
 }
 
 }  // namespace tapegrad::data

@@ -11,7 +11,8 @@
 namespace tapegrad::data {
 
 /// n images of `features` bytes each, one after the other, and their n labels. A regular value:
-/// copying copies the bytes.
+/// copying copies the bytes. Whatever reads images throws DataError where the pixels are not size()
+/// * features bytes.
 struct ImageSet {
   /// No images.
   ImageSet() = default;

@@ -72,6 +72,11 @@ void standardize_rows(const Standardizer& standardizer, Index first, Index last,
 
 }  // namespace
 
+void require_position(Index position) {
+  if (position >= 0 && position < Index{1} << 62) return;
+  throw DataError(fmt::format("loader: no batch {}", position));
+}
+
 template <Real T>
 Loader<T>::Loader(const ImageSet& images, const Standardizer& standardizer, Index batch_size,
                   Rng rng, Order order, Augment augment)
@@ -105,11 +110,21 @@ void Loader<T>::load_moved(Index image, Rng moves, std::span<T> x) {
 }
 
 template <Real T>
-void Loader<T>::prepare() {
+void Loader<T>::require_unchanged() const {
   if (images_->size() != std::ssize(image_order_)) {
     throw DataError(fmt::format("loader: made for {} images, but the set has {} now",
                                 image_order_.size(), images_->size()));
   }
+  require_images(*images_, "loader");
+  if (images_->features == x_.shape()[1] && standardizer_->features() == x_.shape()[1]) return;
+  throw DataError(fmt::format(
+      "loader: made for images of {} bytes, but they have {} now and the standardizer is for {}",
+      x_.shape()[1], images_->features, standardizer_->features()));
+}
+
+template <Real T>
+void Loader<T>::prepare() {
+  require_unchanged();
   prepare_order();
 }
 
@@ -155,7 +170,7 @@ Batch<T> Loader<T>::next_alone() {
 
 template <Real T>
 void Loader<T>::seek(Index position) {
-  if (position < 0) throw DataError(fmt::format("loader: no batch {}", position));
+  require_position(position);
   position_ = position;
 }
 

@@ -42,9 +42,13 @@ class Loader {
          Augment = {}) = delete;
 
   /// The next batch, in buffers that are overwritten by the next call; the threads of
-  /// kernels::set_threads share its images, unless these are augmented. Throws DataError when the
-  /// set has grown or shrunk since the loader was made.
+  /// kernels::set_threads share its images, unless these are augmented. Throws as require_unchanged
+  /// does.
   Batch<T> next();
+
+  /// Throws DataError when the set or the standardizer has another size than when the loader was
+  /// made.
+  void require_unchanged() const;
 
   /// The same on this thread alone, which leaves the others to what they are at.
   Batch<T> next_alone();
@@ -57,7 +61,8 @@ class Loader {
   /// The epoch the next batch belongs to, from 0: how many were handed out completely.
   Index epoch() const { return position_ / batches_per_epoch(); }
 
-  /// How many batches were handed out; setting it (>= 0, else DataError) resumes there.
+  /// How many batches were handed out; setting it (from 0 to below 2^62, else DataError) resumes
+  /// there.
   Index position() const { return position_; }
   void seek(Index position);
 
@@ -81,6 +86,9 @@ class Loader {
   Tensor<T> x_;
   std::vector<std::int32_t> y_;
 };
+
+/// Throws DataError unless 0 <= position < 2^62: as many batches as nobody takes.
+void require_position(Index position);
 
 /// The images [begin, begin + n) standardised into `out` [n, features], and their labels: for
 /// evaluating a set block by block, shared as Loader::next is. The result borrows from `out` and

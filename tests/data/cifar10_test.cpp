@@ -289,3 +289,12 @@ TEST_CASE("cifar10: the real data set") {
     CHECK(std::count(cifar.test.labels.begin(), cifar.test.labels.end(), label) == 1'000);
   }
 }
+
+TEST_CASE("cifar10: a number of records that no file has is refused") {
+  const TemporaryFolder folder;
+  write_file(folder.path() / "any.bin", std::string_view("x"));
+  for (const Index records : {std::numeric_limits<Index>::max(), Index{-1}}) {
+    CHECK_THROWS_WITH(read_cifar10_file(folder.path() / "any.bin", records),
+                      Catch::Contains(std::to_string(records) + " records in a file: need 0 to"));
+  }
+}

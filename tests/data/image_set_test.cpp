@@ -1,6 +1,9 @@
 #include "data/image_set.h"
 
+#include <fmt/format.h>
+
 #include <numeric>
+#include <utility>
 
 #include "tensor/error.h"
 #include "tests/catch.h"
@@ -97,4 +100,19 @@ TEST_CASE("image set: labels and pixels that do not match are refused") {
   CHECK_THROWS_WITH(require_images(set, "test"),
                     "test: the image set has 3 labels but 6 bytes, expected 3 x 3");
   CHECK_THROWS_WITH(require_images(ImageSet(), "test"), "test: the image set is empty");
+}
+
+TEST_CASE("image set: nothing is read or written where labels and pixels do not match") {
+  const ImageSet whole = counting_set(4, 3);
+  for (const std::size_t labels : {3, 5}) {
+    ImageSet set = whole;
+    set.labels.resize(labels);
+    const std::string expected = fmt::format(
+        "image set: the image set has {} labels but 12 bytes, expected {} x 3", labels, labels);
+    CHECK_THROWS_WITH(set.append(whole), expected);
+    CHECK_THROWS_WITH(concat(whole, set), expected);
+    CHECK_THROWS_WITH(set.slice(0, 1), expected);
+    CHECK_THROWS_WITH(std::as_const(set).image(0), expected);
+  }
+  CHECK_NOTHROW(concat(whole, whole));
 }

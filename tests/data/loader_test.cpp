@@ -224,3 +224,29 @@ TEST_CASE("loader: a set that has grown or shrunk since is refused") {
   set.append(numbered_set(20));
   CHECK_THROWS_WITH(loader.next(), "loader: made for 20 images, but the set has 40 now");
 }
+
+TEST_CASE("loader: a set whose images became others is refused") {
+  data::ImageSet set = data::synthetic_images(20, 1);
+  const auto standardizer = data::Standardizer::fit(set);
+  Loader<float> loader(set, standardizer, 10, Rng(1));
+  CHECK_NOTHROW(loader.next());
+  const data::Pixels whole = set.pixels;
+  set.pixels = data::Pixels(3072);
+  CHECK_THROWS_AS(loader.next(), DataError);
+  set.pixels = whole;
+  set.features = 1536;
+  CHECK_THROWS_AS(loader.next(), DataError);
+  set = data::ImageSet(20, 12);
+  CHECK_THROWS_WITH(loader.next(),
+                    "loader: made for images of 3072 bytes, but they have 12 now and the "
+                    "standardizer is for 3072");
+}
+
+TEST_CASE("loader: a place that no training reaches is refused") {
+  const data::ImageSet set = data::synthetic_images(20, 1);
+  const auto standardizer = data::Standardizer::fit(set);
+  Loader<float> loader(set, standardizer, 10, Rng(1));
+  CHECK_THROWS_AS(loader.seek(std::numeric_limits<Index>::max()), DataError);
+  loader.seek((Index{1} << 62) - 1);
+  CHECK_NOTHROW(loader.next());
+}
