@@ -12,12 +12,16 @@ class Tape;
 template <Scalar T>
 class FactoredGradients;
 
+/// What moves a parameter: gradients, or its module, as a running mean.
+enum class Role : std::uint8_t { trained, statistic };
+
 /// A tensor that outlives tapes, with the gradient of the last backward pass. It never moves, so
 /// modules own parameters by value and optimizers point at them.
 template <Scalar T>
 class Parameter {
  public:
-  explicit Parameter(Tensor<T> value) : value_(std::move(value)) {}
+  explicit Parameter(Tensor<T> value, Role role = Role::trained)
+      : value_(std::move(value)), role_(role), frozen_(role == Role::statistic) {}
   Parameter(const Parameter&) = delete;
   Parameter& operator=(const Parameter&) = delete;
 
@@ -42,9 +46,11 @@ class Parameter {
   /// Marks the gradient as used up, which every optimizer's step does.
   void consume_gradient() { has_new_gradient_ = false; }
 
-  /// A frozen parameter is a constant on the tapes that record it from now on.
-  void freeze(bool frozen = true) { frozen_ = frozen; }
+  /// A frozen parameter is a constant on the tapes that record it from now on. A statistic is
+  /// always frozen.
+  void freeze(bool frozen = true) { frozen_ = frozen || role_ == Role::statistic; }
   bool frozen() const { return frozen_; }
+  Role role() const { return role_; }
 
  private:
   friend class Tape<T>;
@@ -56,7 +62,8 @@ class Parameter {
   bool touched_ = false;  // during a backward pass: this pass has made a part of the gradient
   bool has_new_gradient_ = false;
   bool factored_ = false;  // the last pass left the gradient as factors; gradient_ is older
-  bool frozen_ = false;
+  Role role_;
+  bool frozen_;
 };
 
 }  // namespace tapegrad

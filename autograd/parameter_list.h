@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autograd/parameter.h"
@@ -50,7 +51,8 @@ class ParameterList {
   std::size_t size() const { return all_.size(); }
   const NamedParameter<T>& operator[](std::size_t i) const { return all_[i]; }
 
-  const std::vector<NamedGenerator>& generators() const { return generators_; }
+  const std::vector<NamedGenerator>& generators() const& { return generators_; }
+  std::vector<NamedGenerator> generators() && { return std::move(generators_); }
 
   /// The parameter of that name. Throws FormatError listing the names there are.
   Parameter<T>& at(const std::string& name) const;
@@ -58,10 +60,11 @@ class ParameterList {
   /// How many numbers the parameters hold together.
   Index count() const;
 
-  /// Those that are not frozen now.
+  /// Those that are not frozen now, and no generators: what gradients move. What is saved or put
+  /// back is the whole list.
   ParameterList trainable() const;
 
-  /// Freezes or unfreezes every parameter.
+  /// Freezes or unfreezes every parameter but statistics, which stay frozen.
   void freeze(bool frozen = true) const {
     for (const auto& p : all_) p.parameter->freeze(frozen);
   }

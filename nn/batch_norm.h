@@ -20,13 +20,10 @@ class BatchNorm final : public Module<T> {
   explicit BatchNorm(Index channels, double momentum = 0.1, double eps = 1e-5)
       : weight(Tensor<T>({channels}, 1)),
         bias(Tensor<T>({channels})),
-        running_mean(Tensor<T>({channels})),
-        running_var(Tensor<T>({channels}, 1)),
+        running_mean(Tensor<T>({channels}), Role::statistic),
+        running_var(Tensor<T>({channels}, 1), Role::statistic),
         momentum_(momentum),
-        eps_(eps) {
-    running_mean.freeze();
-    running_var.freeze();
-  }
+        eps_(eps) {}
 
   Var<T> forward(Var<T> x) override {
     const Var<T> gamma = x.tape().parameter(weight);

@@ -22,17 +22,27 @@ std::string grouped(Index n) {
   return n < 1000 ? fmt::format("{}", n) : fmt::format("{},{:03}", grouped(n / 1000), n % 1000);
 }
 
-// The op's line; a parameter's node is recognised by where its numbers are.
+// Whether the parameter is an operand: its node is recognised by where its numbers are.
+template <Real T>
+bool reads(const Node<T>& node, const Parameter<T>& parameter) {
+  for (int i = 0; i < node.operand_count; ++i) {
+    if (node.operands()[i]->value == parameter.value().data()) return true;
+  }
+  return false;
+}
+
+template <Real T>
+void add_parameter(Line& line, const NamedParameter<T>& p) {
+  line.parameters += fmt::format("{}{} {}", line.parameters.empty() ? "" : ", ", p.name,
+                                 to_string(p.parameter->shape()));
+  line.count += p.parameter->size();
+}
+
 template <Real T>
 Line line_of(const Node<T>& node, const ParameterList<T>& parameters) {
   Line line{node.op, to_string(node.shape), "", 0};
-  for (int i = 0; i < node.operand_count; ++i) {
-    for (const auto& p : parameters) {
-      if (p.parameter->value().data() != node.operands()[i]->value) continue;
-      line.parameters += fmt::format("{}{} {}", line.parameters.empty() ? "" : ", ", p.name,
-                                     to_string(p.parameter->shape()));
-      line.count += p.parameter->size();
-    }
+  for (const auto& p : parameters) {
+    if (reads(node, *p.parameter)) add_parameter(line, p);
   }
   return line;
 }
@@ -68,6 +78,14 @@ std::string summary(Module<T>& model, const Shape& input) {
   std::vector<Line> lines{{"input", to_string(input), "", 0}};
   for (const Node<T>* node : tape.nodes()) {
     if (node->operand_count > 0) lines.push_back(line_of(*node, parameters));
+  }
+  for (const auto& p : parameters) {
+    const bool listed = std::ranges::any_of(
+        tape.nodes(), [&](const Node<T>* node) { return reads(*node, *p.parameter); });
+    if (listed) continue;
+    Line line{p.parameter->role() == Role::statistic ? "statistic" : "unused", "", "", 0};
+    add_parameter(line, p);
+    lines.push_back(line);
   }
   lines.push_back({"total", "", "", parameters.count()});
   return table(lines);

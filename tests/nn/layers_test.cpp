@@ -281,3 +281,17 @@ TEST_CASE("a convolutional net learns, in float as in double") {
   CHECK(!(std::abs(first - double{first_float}) > 1e-5));
   CHECK(!(std::abs(last - double{last_float}) > 1e-2));
 }
+
+TEST_CASE("batch norm: whoever unfreezes a model, its statistics are not trained") {
+  nn::BatchNorm<double> layer(3);
+  const auto all = layer.parameters();
+  all.freeze();
+  CHECK(all.trainable().size() == 0);
+  all.freeze(false);
+  CHECK(all.trainable().size() == 2);
+  CHECK(layer.running_mean.frozen());
+  CHECK(layer.running_mean.role() == Role::statistic);
+  CHECK_FALSE(layer.weight.frozen());
+  layer.running_var.freeze(false);
+  CHECK(layer.running_var.frozen());
+}

@@ -1,4 +1,5 @@
 #include "nn/module.h"
+#include "nn/batch_norm.h"
 
 #include <cmath>
 
@@ -237,4 +238,28 @@ TEST_CASE("module: generators are listed by the layer's name, beside the paramet
   CHECK_NOTHROW(twice.add("again", *all.generators()[0].rng));
   CHECK(twice.generators().size() == 1);
   CHECK_THROWS_AS(twice.add("1.rng", rng), FormatError);
+}
+
+TEST_CASE("summary: running statistics, and what is not used, have lines too") {
+  Rng rng(1);
+  nn::Sequential<double> net;
+  net.add<nn::Linear<double>>(3, 4, rng);
+  net.add<nn::BatchNorm<double>>(4);
+  CHECK(nn::summary(net, {2, 3}) ==
+        "input       [2, 3]\n"
+        "linear      [2, 4]  0.weight [4, 3], 0.bias [4]          16\n"
+        "batch_norm  [2, 4]  1.weight [4], 1.bias [4]              8\n"
+        "statistic           1.running_mean [4]                    4\n"
+        "statistic           1.running_var [4]                     4\n"
+        "total                                                    32\n");
+}
+
+TEST_CASE("module: the generators of a list that is about to go are the caller's") {
+  Rng rng(1);
+  nn::Sequential<double> net;
+  net.add<nn::Dropout<double>>(0.5, rng);
+  int count = 0;
+  for (const NamedGenerator& g : net.parameters().generators())
+    count += g.name == "0.rng" ? 1 : 100;
+  CHECK(count == 1);
 }
