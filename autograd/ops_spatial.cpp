@@ -16,6 +16,8 @@ using kernels::Windows;
 
 namespace {
 
+constexpr Index farthest = Index{1} << 31;  // so that places can be counted
+
 void require_conv2d(const Shape& x, const Shape& w, const Shape& b, Conv2dOptions options) {
   if (x.rank() != 4 || w.rank() != 4 || b.rank() != 1) {
     throw ShapeError(
@@ -33,10 +35,10 @@ void require_conv2d(const Shape& x, const Shape& w, const Shape& b, Conv2dOption
         fmt::format("conv2d: b is {} but w is {}: b size ({}) must equal w output channels ({})",
                     to_string(b), to_string(w), b[0], w[0]));
   }
-  constexpr Index most_padding = Index{1} << 31;  // so that sizes can be counted
-  if (options.stride < 1 || options.padding < 0 || options.padding > most_padding) {
+  if (options.stride < 1 || options.stride > farthest || options.padding < 0 ||
+      options.padding > farthest) {
     throw OptionError(
-        fmt::format("conv2d: stride is {} and padding {}, but stride must be at least 1 and "
+        fmt::format("conv2d: stride is {} and padding {}, but stride must be in [1, 2^31] and "
                     "padding in [0, 2^31]",
                     options.stride, options.padding));
   }
@@ -66,9 +68,10 @@ Windows pool_windows(const char* op, const Shape& x, Index size, Index stride) {
   if (x.rank() != 4) {
     throw ShapeError(fmt::format("{}: x is {}, but must be [N, C, H, W]", op, to_string(x)));
   }
-  if (size < 1 || stride < 1) {
-    throw OptionError(
-        fmt::format("{}: size is {} and stride {}, but both must be at least 1", op, size, stride));
+  if (size < 1 || stride < 1 || stride > farthest) {
+    throw OptionError(fmt::format(
+        "{}: size is {} and stride {}, but both must be at least 1 and stride at most 2^31", op,
+        size, stride));
   }
   const Windows windows{x[1], x[2], x[3], size, size, stride, 0};
   require_fits(op, "window", x, windows);

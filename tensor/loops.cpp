@@ -275,7 +275,7 @@ constexpr Loops<T> table(const char* instruction_set) {
       .minimum = binary<T>([](T a, T b) { return -larger(-a, -b); }),
       .clamp =
           with_range<T>([](T low, T high, T x) { return x < low ? low : (x > high ? high : x); }),
-      .abs_vjp = binary<T>([](T dy, T x) { return x < T(0) ? -dy : (x == T(0) ? T(0) : dy); }),
+      .abs_vjp = binary<T>([](T dy, T x) { return x > T(0) ? dy : (x < T(0) ? -dy : T(0)); }),
       .sin_vjp = binary<T>([](T dy, T x) { return dy * cosine(x); }),
       .cos_vjp = binary<T>([](T dy, T x) { return -dy * sine(x); }),
       .softplus_vjp = binary<T>([](T dy, T x) { return dy * logistic(x); }),
@@ -289,7 +289,7 @@ constexpr Loops<T> table(const char* instruction_set) {
       }),
       .pow_base_vjp = ternary<T>([](T dy, T a, T b) {
         const T slope = b * power(a, b - T(1));
-        return a == T(0) && b == T(0) ? T(0) : dy * slope;
+        return b == T(0) ? T(0) : dy * slope;
       }),
       .pow_exponent_vjp = ternary<T>([](T dy, T y, T a) {
         const T slope = y * logarithm(a);
@@ -299,7 +299,7 @@ constexpr Loops<T> table(const char* instruction_set) {
       .maximum_vjp =
           ternary<T>([](T dy, T a, T b) { return a < b ? T(0) : (a == b ? T(0.5) * dy : dy); }),
       .clamp_vjp = binary_with_range<T>(
-          [](T low, T high, T dy, T x) { return x < low || x > high ? T(0) : dy; }),
+          [](T low, T high, T dy, T x) { return x >= low && x <= high ? dy : T(0); }),
 
       .max_axis = max_axis<T>,
       .max_axis_vjp = max_axis_vjp<T>,

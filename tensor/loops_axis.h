@@ -129,14 +129,15 @@ void logsumexp_axis(AxisSplit s, const T* x, T* __restrict base, T* __restrict t
   }
 }
 
-// dx = dy e^(x - base) / total; 0 where y is -infinity
+// dx = dy e^(x - base) / total; 0 where y is -infinity, or infinity but x is not
 template <class T>
 void logsumexp_axis_vjp(AxisSplit s, const T* dy, const T* x, const T* base, const T* total,
                         T* __restrict dx, bool fresh) {
   for (Index o = 0; o < s.outer; ++o) {
     for_each_in_block(s.n, s.inner, [=](Index j, Index i) {
       const T share = exponential(x[j] - base[i]) / total[i];
-      put(dx[j], total[i] == T(0) ? T(0) : dy[i] * share, fresh);
+      const bool none = total[i] == T(0) || (total[i] == T(HUGE_VAL) && x[j] < T(HUGE_VAL));
+      put(dx[j], none ? T(0) : dy[i] * share, fresh);
     });
     dy += s.inner;
     base += s.inner;

@@ -126,9 +126,11 @@ void avg_pool(const Windows& w, View<const T> x, View<T> out) {
   const T size = number<T>(w.window_height * w.window_width);
   for_each_window(w, planes(x.shape()), [&](Index window, Index p, Index first) {
     const T* corner = x.data() + p * w.plane_size() + first;
-    T sum = 0;
+    T sum = 0;  // of rows, so that large windows lose fewer digits
     for (Index u = 0; u < w.window_height; ++u) {
-      for (Index v = 0; v < w.window_width; ++v) sum += corner[u * w.width + v];
+      T row = 0;
+      for (Index v = 0; v < w.window_width; ++v) row += corner[u * w.width + v];
+      sum += row;
     }
     out.data()[window] = sum / size;
   });

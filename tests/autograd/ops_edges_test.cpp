@@ -345,3 +345,16 @@ TEST_CASE("ops: the gradient of a bias is right after very many rows") {
   tape.backward(sum(tape.parameter(b) + tape.constant(zeros)) * 0.1F);
   for (const float g : b.gradient()) CHECK(std::abs(g / (0.1F * rows) - 1) < 1e-5F);
 }
+
+TEST_CASE("ops: at numbers that are none, and around infinities, no slope comes out of nothing") {
+  const double nan = std::nan("");
+  CHECK(gradient({nan}, [](Var<double> x) { return clamp(x, -1, 1); })[0] == 0);
+  CHECK(gradient({nan}, [](Var<double> x) { return abs(x); })[0] == 0);
+  // 0 times an infinite power of a number that is almost 0
+  const auto to_the_0 = [](Var<double> x) { return pow(x, x.tape().constant(0.0)); };
+  CHECK(gradient({1e-310, nan}, to_the_0) == Numbers{0, 0});
+  const auto slopes = gradient({infinity, 800, 1}, [](Var<double> x) { return logsumexp(x, 0); });
+  CHECK(std::isnan(slopes[0]));
+  CHECK(slopes[1] == 0);
+  CHECK(slopes[2] == 0);
+}

@@ -271,7 +271,7 @@ TEST_CASE("ops: conv2d refuses what does not fit") {
                        Message("conv2d: b is [3] but w is [4, 3, 3, 3]: b size (3) must equal w "
                                "output channels (4)"));
   CHECK_THROWS_MATCHES(conv2d(x, w, b, {.stride = 0}), OptionError,
-                       Message("conv2d: stride is 0 and padding 0, but stride must be at least 1 "
+                       Message("conv2d: stride is 0 and padding 0, but stride must be in [1, 2^31] "
                                "and padding in [0, 2^31]"));
   CHECK_THROWS_AS(conv2d(x, w, b, {.padding = -1}), OptionError);
   CHECK_THROWS_AS(conv2d(x, w, b, {.padding = Index{1} << 62}), OptionError);
@@ -289,10 +289,14 @@ TEST_CASE("ops: pooling refuses what does not fit") {
   const auto x = v.of({2, 3, 5, 6});
   CHECK_THROWS_MATCHES(max_pool2d(v.of({3, 5}), 2, 2), ShapeError,
                        Message("max_pool2d: x is [3, 5], but must be [N, C, H, W]"));
-  CHECK_THROWS_MATCHES(avg_pool2d(x, 0, 2), OptionError,
-                       Message("avg_pool2d: size is 0 and stride 2, but both must be at least 1"));
-  CHECK_THROWS_MATCHES(max_pool2d(x, 2, 0), OptionError,
-                       Message("max_pool2d: size is 2 and stride 0, but both must be at least 1"));
+  CHECK_THROWS_MATCHES(
+      avg_pool2d(x, 0, 2), OptionError,
+      Message("avg_pool2d: size is 0 and stride 2, but both must be at least 1 and stride "
+              "at most 2^31"));
+  CHECK_THROWS_MATCHES(
+      max_pool2d(x, 2, 0), OptionError,
+      Message("max_pool2d: size is 2 and stride 0, but both must be at least 1 and stride "
+              "at most 2^31"));
   CHECK_THROWS_MATCHES(
       avg_pool2d(x, 6, 1), ShapeError,
       Message("avg_pool2d: x is [2, 3, 5, 6], so a window of 6 x 6 does not fit into 5 x 6"));
