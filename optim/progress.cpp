@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include "optim/notice.h"
 
 namespace tapegrad::optim {
 
@@ -19,16 +19,14 @@ void Progress::update(Index done, std::string_view note) {
   const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
   const auto left = rate > 0 ? static_cast<Index>(static_cast<double>(total_ - done) / rate) : 0;
   const double percent = 100.0 * static_cast<double>(done) / static_cast<double>(total_);
-  fmt::print(stderr, "\r\x1b[K{}/{} steps {:3.0f} %  {:.0f} steps/s  {}:{:02} left  {}", done,
-             total_, percent, rate, left / 60, left % 60, note);
-  std::fflush(stderr);
+  notice(fmt::format("\r\x1b[K{}/{} steps {:3.0f} %  {:.0f} steps/s  {}:{:02} left  {}", done,
+                     total_, percent, rate, left / 60, left % 60, note));
   drawn_ = true;
 }
 
 void Progress::clear() {
   if (!drawn_) return;
-  fmt::print(stderr, "\r\x1b[K");
-  std::fflush(stderr);
+  notice("\r\x1b[K");
   drawn_ = false;
 }
 
