@@ -10,6 +10,7 @@
 #include <set>
 
 #include "autograd/parameter_state.h"
+#include "optim/notice.h"
 #include "tensor/checksums.h"
 #include "tensor/error.h"
 
@@ -18,7 +19,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* format_name = "tapegrad checkpoint 1";
+constexpr const char* format_name = "tapegrad checkpoint 2";
 constexpr const char* setting_prefix = "setting.";
 constexpr const char* generator_prefix = "generators/";
 constexpr std::string_view file_begin = "step-";
@@ -70,7 +71,7 @@ void require_step(const Safetensors& file, Index step, const std::string& name) 
       fmt::format("{} holds the state after step {}: rename or remove it", name, found->second));
 }
 
-void print_warning(const std::string& text) { fmt::print(stderr, "warning: {}\n", text); }
+void print_warning(const std::string& text) { notice(fmt::format("warning: {}\n", text)); }
 
 // The tensors of one piece, under the names that it gave them; the nameless piece's have no prefix.
 std::string prefix_of(const StatePiece& piece) {
@@ -161,7 +162,25 @@ Checkpoints::Checkpoints(CheckpointOptions options, std::vector<StatePiece> piec
                     "start anew",
                     options_.folder.string()));
   }
+  require_separable();
   static_cast<void>(serialize_with_checksums(collect(0)));  // bad names show now, not hours later
+}
+
+// Each piece must get back what it gave, and nothing else: names may overlap.
+void Checkpoints::require_separable() const {
+  Safetensors left = collect(0);
+  for (const StatePiece& piece : pieces_) {
+    const Safetensors given = piece.save();
+    const Safetensors back = take(left, prefix_of(piece));
+    const bool alike = std::ranges::equal(
+        given.tensors, back.tensors, {}, [](const auto& entry) { return entry.first; },
+        [](const auto& entry) { return entry.first; });
+    if (alike) continue;
+    throw OptionError(fmt::format(
+        "checkpoints: the piece of state \"{}\" and another have names that begin alike, and could "
+        "not be told apart: call it otherwise",
+        piece.name));
+  }
 }
 
 fs::path Checkpoints::path(Index step) const { return options_.folder / file_name(step); }

@@ -17,8 +17,8 @@ namespace tapegrad::optim {
 /// A piece of a training's state: saved after a step as named tensors, restored from them before
 /// the next one.
 struct StatePiece {
-  /// Its tensors are called "<name>/..." in the file, so no two pieces have the same name. One may
-  /// have none: it comes last, and all other tensors are its.
+  /// Its tensors are called "<name>/..." in the file, so no piece's name begins with another's and
+  /// a slash. One may have none: it comes last, and all other tensors are its.
   std::string name;
   std::function<Safetensors()> save;
   std::function<void(const Safetensors&)> restore;  // throws FormatError for what does not fit
@@ -58,8 +58,9 @@ struct CheckpointOptions {
 class Checkpoints {
  public:
   /// Makes the folder and removes what a killed process left half written in it. Throws OptionError
-  /// for options out of range, FileError for a folder that cannot be made or is in use, and
-  /// FileError when it holds checkpoints already but `resume` is not set.
+  /// for options out of range and for pieces whose names cannot be told apart, FileError for a
+  /// folder that cannot be made or is in use, and FileError when it holds checkpoints already but
+  /// `resume` is not set.
   Checkpoints(CheckpointOptions options, std::vector<StatePiece> pieces);
 
   /// Restores the newest undamaged checkpoint and returns its step; nothing when there is none at
@@ -81,6 +82,7 @@ class Checkpoints {
 
  private:
   void restore(const Safetensors& file, const std::string& name) const;
+  void require_separable() const;
   void require_settings(const Safetensors& file, const std::string& name) const;
   Safetensors collect(Index step) const;
   void remove_old(Index step);

@@ -86,7 +86,9 @@ const std::vector<double>* Journal::find(const std::string& key) const {
 }
 
 void Journal::record(const std::string& key, std::vector<double> numbers) {
-  assert(!key.empty() && key.find_first_of(" \t\n") == std::string::npos);
+  if (key.empty() || key.find_first_of(" \t\r\n\v\f") != key.npos) {
+    throw OptionError(fmt::format("journal: \"{}\" is no key: it is empty or has blanks", key));
+  }
   const std::scoped_lock lock(mutex_);
   records_[key] = std::move(numbers);
   write();

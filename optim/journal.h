@@ -30,7 +30,8 @@ class Journal {
   /// The numbers recorded under the key, null when there are none. They stay where they are.
   const std::vector<double>* find(const std::string& key) const;
 
-  /// Records numbers under a key without blanks. Throws FileError when the file cannot be written.
+  /// Records numbers under a key. Throws OptionError for one that is empty or has blanks, FileError
+  /// when the file cannot be written.
   void record(const std::string& key, std::vector<double> numbers);
 
   std::size_t size() const;

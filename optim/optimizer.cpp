@@ -46,6 +46,17 @@ void descend_along(const Factors<T>& factors, const kernels::UpdateRule<T>& rule
   }
 }
 
+template <Real T>
+void require_new_gradient(const ParamGroups<T>& groups, const char* op) {
+  for (const auto& group : groups) {
+    for (const auto& p : group.parameters) {
+      if (p.parameter->has_new_gradient()) return;
+    }
+  }
+  throw GradError(fmt::format(
+      "{}: no parameter has a new gradient; call tape.backward(loss) before each step", op));
+}
+
 // Whatever happens, factors must not outlive minimize, for they are numbers on a tape, and
 // gradients without them would be parts of one.
 template <Real T>
@@ -65,6 +76,7 @@ struct UseUp {
 
 template <Real T>
 double gradient_norm(const ParamGroups<T>& groups) {
+  require_new_gradient(groups, "gradient_norm");
   double sum = 0;
   for (const auto& group : groups) {
     for (const auto& p : group.parameters) {
@@ -80,6 +92,7 @@ template <Real T>
 Optimizer<T>::Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip)
     : groups_(std::move(groups)), schedule_(std::move(schedule)), clip_(clip) {
   require_valid(groups_, clip_);
+  if (!schedule_) throw OptionError("optimizer: the schedule is empty");
   for (const auto& group : groups_) {
     for (const auto& p : group.parameters) factored_.list(*p.parameter);
     updates_.resize(updates_.size() + group.parameters.size());
@@ -94,17 +107,6 @@ typename Optimizer<T>::Memory& Optimizer<T>::keep(const char* name, bool needed,
     for (const auto& p : group.parameters) tensors.emplace_back(p.parameter->shape(), value);
   }
   return tensors;
-}
-
-template <Real T>
-void Optimizer<T>::require_new_gradient() const {
-  for (const auto& group : groups_) {
-    for (const auto& p : group.parameters) {
-      if (p.parameter->has_new_gradient()) return;
-    }
-  }
-  throw GradError(
-      "step: no parameter has a new gradient; call tape.backward(loss) before each step");
 }
 
 template <Real T>
@@ -128,7 +130,7 @@ void Optimizer<T>::minimize(Var<T> loss) {
 
 template <Real T>
 void Optimizer<T>::step() {
-  require_new_gradient();
+  require_new_gradient(groups_, "step");
   const double rate = lr();
   require_rate<T>("the learning rate", rate);
   for (const auto& group : groups_) {
@@ -175,8 +177,10 @@ template <Real T>
 Safetensors Optimizer<T>::save() const {
   Safetensors state;
   state.add_integers("steps", {&steps_, 1});
-  state.add_integers("updates", updates_);
   const ParameterList<T> all = parameters();
+  for (std::size_t slot = 0; slot < all.size(); ++slot) {
+    state.add_integers("updates/" + all[slot].name, {&updates_[slot], 1});
+  }
   for (const auto& [name, tensors] : kept_) {
     for (std::size_t slot = 0; slot < tensors.size(); ++slot) {
       state.add<T>(name + "/" + all[slot].name, tensors[slot]);
@@ -194,8 +198,10 @@ void Optimizer<T>::restore(const Safetensors& state) {
       tensors[slot] = state.at(name + "/" + all[slot].name).template as<T>();
     }
   }
+  for (std::size_t slot = 0; slot < all.size(); ++slot) {
+    updates_[slot] = state.at("updates/" + all[slot].name).integers()[0];
+  }
   steps_ = state.at("steps").integers()[0];
-  updates_ = state.at("updates").integers();
 }
 
 void require_fraction(const char* option, double value) {

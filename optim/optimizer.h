@@ -20,7 +20,8 @@ struct Clip {
   double value = 0;  // then cuts every element to [-value, value]
 };
 
-/// The Euclidean norm of the gradients of all parameters together.
+/// The Euclidean norm of the new gradients of all parameters together, between backward and step.
+/// Throws GradError when no parameter has one: a step uses them up.
 template <Real T>
 double gradient_norm(const ParamGroups<T>& groups);
 
@@ -53,7 +54,8 @@ class Optimizer {
   const ParamGroups<T>& groups() const { return groups_; }
 
   /// All it remembers beside the parameters: the number of updates made, of all together and of
-  /// each parameter, and what its rule keeps, such as velocities.
+  /// each parameter, and what its rule keeps, such as velocities, by the parameters' names. Throws
+  /// FormatError when two have the same.
   Safetensors save() const;
 
   /// Goes on from what save() gave. Throws FormatError, and changes nothing, when that was another
@@ -61,7 +63,7 @@ class Optimizer {
   void restore(const Safetensors& state);
 
  protected:
-  /// Throws OptionError for a parameter in two groups, a negative decay or a negative limit.
+  /// Throws OptionError for a parameter in two groups, a negative decay or limit, or no schedule.
   Optimizer(ParamGroups<T> groups, Schedule schedule, Clip clip);
 
   /// What a rule keeps of each parameter from one update to the next: tensors by slot.
@@ -82,7 +84,6 @@ class Optimizer {
   virtual bool descends_plainly() const { return false; }
 
  private:
-  void require_new_gradient() const;
   double gradient_scale() const;
   ParameterList<T> parameters() const;
 

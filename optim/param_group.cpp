@@ -20,7 +20,7 @@ double penalty(const ParamGroups<T>& groups) {
   double total = 0;
   for (const auto& group : groups) {
     if (group.weight_decay == 0) continue;
-    for (const auto& p : group.parameters) {
+    for (const auto& p : group.parameters.trainable()) {
       const View<const T> w = p.parameter->value();
       total +=
           group.weight_decay / 2 * kernels::training_loops<T>().sum_squares(w.size(), w.data());
@@ -34,7 +34,7 @@ Var<T> penalty(Tape<T>& tape, const ParamGroups<T>& groups) {
   Var<T> total = tape.constant(T(0));
   for (const auto& group : groups) {
     if (group.weight_decay == 0) continue;
-    for (const auto& p : group.parameters) {
+    for (const auto& p : group.parameters.trainable()) {
       total = total +
               sum(square(tape.parameter(*p.parameter))) * static_cast<T>(group.weight_decay / 2);
     }

@@ -43,7 +43,7 @@ template <Real T>
 ParamGroups<T> decay_matrices(const ParameterList<T>& parameters, double weight_decay);
 
 /// The penalty whose gradient the weight decay is: the sum over all groups of
-/// weight_decay / 2 * sum of squares. cost = loss + penalty.
+/// weight_decay / 2 * sum of squares of the parameters that are not frozen. cost = loss + penalty.
 template <Real T>
 double penalty(const ParamGroups<T>& groups);
 

@@ -45,9 +45,9 @@ void suggest(RangeTest& test) {
   const double fallen = start - 0.1 * (start - lowest->loss);
   const auto begins =
       std::find_if(points.begin(), lowest, [&](const RangePoint& p) { return p.loss <= fallen; });
+  if (!(begins->lr < lowest->lr / 2)) return;
   test.suggested_min = begins->lr;
   test.suggested_max = lowest->lr / 2;
-  test.suggested_min = std::min(test.suggested_min, test.suggested_max);
 }
 
 }  // namespace

@@ -31,12 +31,17 @@ struct RangeTest {
   bool diverged = false;     // stopped before lr_max
   double suggested_min = 0;  // where the loss begins to fall: a tenth of the fall is done
   double suggested_max = 0;  // half the rate with the lowest loss: just before it grows ragged
+
+  /// Whether there is a range to suggest: none, and two zeros, where the loss does not fall, or all
+  /// of its fall lies between two rates that are no factor of two apart.
+  bool found() const { return suggested_min < suggested_max; }
 };
 
 /// Trains with plain gradient descent while the learning rate rises from lr_min to lr_max, and
-/// restores the parameters. `loss` records the loss of the next batch; `accuracy` measures and may
-/// be empty. Throws OptionError for options out of range.
-/// Source: Smith, "Cyclical learning rates for training neural networks", 2015, section 3.3.
+/// restores the parameters of the groups: running statistics among them, unless they are left out,
+/// as in trainable(). `loss` records the loss of the next batch; `accuracy` measures and may be
+/// empty. Throws OptionError for options out of range. Source: Smith, "Cyclical learning rates for
+/// training neural networks", 2015, section 3.3.
 template <Real T>
 RangeTest lr_range_test(const ParamGroups<T>& groups, const typename Trainer<T>::Loss& loss,
                         const std::function<double()>& accuracy,

@@ -257,7 +257,8 @@ std::vector<Axis> around(std::span<const Axis> axes, const Setting& center, doub
   for (std::size_t i = 0; i < axes.size(); ++i) {
     const Axis& axis = axes[i];
     const double half = width * (to_scale(axis, axis.high) - to_scale(axis, axis.low)) / 2;
-    const double middle = to_scale(axis, center[i]);
+    if (std::isnan(center[i])) throw OptionError("search: a range around nan");
+    const double middle = to_scale(axis, std::clamp(center[i], axis.low, axis.high));
     narrower[i].low = std::max(axis.low, from_scale(axis, middle - half));
     narrower[i].high = std::min(axis.high, from_scale(axis, middle + half));
   }

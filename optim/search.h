@@ -32,7 +32,8 @@ std::vector<Setting> grid(std::span<const Axis> axes, Index points);
 std::vector<Setting> sample(std::span<const Axis> axes, Index n, std::uint64_t seed);
 
 /// From coarse to fine: the axes cut to `width` (0 to 1) of their extent around a setting, inside
-/// the old ranges.
+/// the old ranges; what is outside counts as their end. Throws OptionError for another count of
+/// values, for NaN, and for a width out of range.
 std::vector<Axis> around(std::span<const Axis> axes, const Setting& center, double width);
 
 /// One training to make. Everything it draws must come from `seed`, which is the same for all

@@ -64,7 +64,7 @@ void Trainer<T>::note_best() {
   const bool better = last > best || (std::isnan(best) && !std::isnan(last));
   if (history_.size() == 1 || better) {
     best_ = history_.size() - 1;
-    if (options_.keep_best) kept_ = values_of(optimizer_.groups());
+    if (options_.keep_best) kept_ = values();
   } else if (options_.patience > 0 &&
              history_.size() - 1 - best_ >= static_cast<std::size_t>(options_.patience)) {
     stop();

@@ -36,7 +36,9 @@ struct TrainerOptions {
   /// never.
   Index patience = 0;
   /// Leaves the parameters as they were at the measurement with the best validation accuracy (the
-  /// first, on ties) instead of as the last update left them.
+  /// first, on ties) instead of as the last update left them: those of the optimizer, or those to
+  /// be saved, when there are checkpoints. Running statistics among them, which belong to the
+  /// weights: hand over parameters(), not parameters().trainable().
   bool keep_best = false;
   /// Called after each update; `step` counts from 1. Some gradients may not have been written, see
   /// Optimizer::minimize.
@@ -86,7 +88,8 @@ class Trainer {
   /// start. run() then counts the steps made before as made, and what it does is bit for bit what
   /// the training would have done without the interruption; where it is called more than once, only
   /// the last run may have ended early. Call this once, before run(). Throws as Checkpoints does,
-  /// and OptionError when the optimizer moves a parameter that is not in the list.
+  /// and OptionError when the optimizer moves a parameter that is not in the list
+  /// or a setting is called "numbers", which is the trainer's.
   Index checkpoint(CheckpointOptions options, const ParameterList<T>& parameters,
                    std::vector<StatePiece> others = {});
 
@@ -116,6 +119,7 @@ class Trainer {
   void save_if_due();
   void end_if_due();
   [[noreturn]] void leave();
+  ParameterValues<T> values() const;
   Safetensors save() const;
   void restore(const Safetensors& state);
 
@@ -131,6 +135,7 @@ class Trainer {
   bool running_ = false;  // start() was called and the end not reached
 
   std::optional<Checkpoints> checkpoints_;
+  std::optional<ParameterList<T>> listed_;  // those that checkpoints save
   Index saved_step_ = 0;   // of the last checkpoint; there is none of step 0 but by interruption
   Index steps_ahead_ = 0;  // made before a resumption, not yet counted by run()
   bool resumed_ = false;   // and run() not called since

@@ -72,6 +72,12 @@ void require_listed(const ParamGroups<T>& groups, const ParameterList<T>& parame
 
 }  // namespace
 
+// What belongs together at one moment.
+template <Real T>
+ParameterValues<T> Trainer<T>::values() const {
+  return listed_ ? ParameterValues<T>(*listed_) : values_of(optimizer_.groups());
+}
+
 template <Real T>
 Safetensors Trainer<T>::save() const {
   Safetensors state;
@@ -80,7 +86,7 @@ Safetensors Trainer<T>::save() const {
                                    static_cast<std::int64_t>(kept_.size())};
   state.add_integers("best_stopped_kept", progress);
   std::size_t i = 0;
-  for (const auto& kept : kept_) state.add<T>(fmt::format("kept/{}", i++), kept.second);
+  for (const auto& kept : kept_) state.add<T>("kept/" + (*listed_)[i++].name, kept.second);
   return state;
 }
 
@@ -89,15 +95,19 @@ void Trainer<T>::restore(const Safetensors& state) {
   std::vector<Measurement> history = to_history(state.at("history").template as<double>());
   const std::vector<std::int64_t> progress = state.at("best_stopped_kept").integers();
   ParameterValues<T> kept;
-  if (progress.size() == 3 && progress[2] > 0) kept = values_of(optimizer_.groups());
+  if (progress.size() == 3 && progress[2] > 0) kept = values();
   const bool fits = progress.size() == 3 && progress[0] >= 0 &&
                     (progress[0] < std::ssize(history) || progress[0] == 0) &&
                     progress[2] == static_cast<std::int64_t>(kept.size());
   if (!fits) throw FormatError("trainer: its history and its best do not fit together");
+  if (options_.keep_best && kept.size() == 0 && !history.empty()) {
+    throw FormatError("trainer: keep_best was off, so nothing was kept of the best measurement");
+  }
   for (std::size_t i = 0; i < kept.size(); ++i) {
-    const auto value = state.at(fmt::format("kept/{}", i)).template as<T>();
-    if (value.shape() != (kept.begin() + static_cast<Index>(i))->second.shape()) {
-      throw FormatError(fmt::format("trainer: kept/{} has another shape", i));
+    const std::string name = "kept/" + (*listed_)[i].name;
+    const auto value = state.at(name).template as<T>();
+    if (value.shape() != (*listed_)[i].parameter->shape()) {
+      throw FormatError(fmt::format("trainer: {} has another shape", name));
     }
     kept.set(i, value);
   }
@@ -111,7 +121,10 @@ template <Real T>
 Index Trainer<T>::checkpoint(CheckpointOptions options, const ParameterList<T>& parameters,
                              std::vector<StatePiece> others) {
   require_listed(optimizer_.groups(), parameters);
-  options.settings["numbers"] = std::same_as<T, float> ? "float" : "double";
+  listed_ = parameters;
+  if (!options.settings.emplace("numbers", std::same_as<T, float> ? "float" : "double").second) {
+    throw OptionError("checkpoint: the setting \"numbers\" is the trainer's: call yours otherwise");
+  }
   const bool resume = options.resume;
   std::vector<StatePiece> pieces = std::move(others);
   pieces.push_back({"optimizer", [this] { return optimizer_.save(); },
@@ -132,6 +145,8 @@ Index Trainer<T>::checkpoint(CheckpointOptions options, const ParameterList<T>& 
   return *step;
 }
 
+template ParameterValues<float> Trainer<float>::values() const;
+template ParameterValues<double> Trainer<double>::values() const;
 template Safetensors Trainer<float>::save() const;
 template Safetensors Trainer<double>::save() const;
 template void Trainer<float>::restore(const Safetensors&);

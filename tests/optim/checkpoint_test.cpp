@@ -153,8 +153,8 @@ TEST_CASE("checkpoints: other formats and other pieces are refused") {
     return test::error_of<FormatError>([&] { folder.resumed(); });
   };
   CHECK(resume_after([](Safetensors&) {}) == "nothing thrown");
-  CHECK_THAT(resume_after([](Safetensors& f) { f.metadata["format"] = "tapegrad checkpoint 2"; }),
-             Contains("its format is \"tapegrad checkpoint 2\""));
+  CHECK_THAT(resume_after([](Safetensors& f) { f.metadata["format"] = "tapegrad checkpoint 9"; }),
+             Contains("its format is \"tapegrad checkpoint 9\""));
   CHECK_THAT(resume_after([](Safetensors& f) { f.metadata.clear(); }),
              Contains("its format is \"unknown\""));
   CHECK_THAT(resume_after([](Safetensors& f) { f.add<float>("more", Tensor<float>({1})); }),
@@ -299,4 +299,21 @@ TEST_CASE("checkpoints: other files' names are let alone") {
   folder.fill(50);
   fs::copy(folder.file(50), folder.inner() / "step-90.safetensors");
   CHECK(optim::checkpoint_steps(folder.inner()) == std::vector<Index>{40, 50});
+}
+
+TEST_CASE("checkpoints: pieces that could not be told apart are refused at once") {
+  const Folder folder;
+  const auto piece = [](const std::string& name) {
+    return optim::number_piece(
+        name, [] { return 1; }, [](Index) {});
+  };
+  const auto made = [&](std::vector<optim::StatePiece> pieces) {
+    return test::error_of<OptionError>(
+        [&] { Checkpoints({.folder = folder.inner()}, std::move(pieces)); });
+  };
+  CHECK_THAT(made({piece("batches"), piece("batches/validation")}),
+             Contains("the piece of state \"batches\" and another have names that begin alike"));
+  CHECK_THAT(made({piece(""), piece("batches")}), Contains("could not be told apart"));
+  CHECK(made({piece("batches"), piece("batches2"), piece("")}) == "nothing thrown");
+  CHECK(made({piece("batches/validation"), piece("batches")}) == "nothing thrown");
 }

@@ -267,8 +267,11 @@ TEST_CASE("minimize: counts updates as step does") {
   other.backward(same.loss(other));
   stepping.step();
   CHECK(minimizing.steps() == 1);
-  const auto updates = minimizing.save().at("updates").integers();
-  CHECK(updates == stepping.save().at("updates").integers());
+  for (const auto& p : net.parameters) {
+    const auto updates = minimizing.save().at("updates/" + p.name).integers();
+    CHECK(updates == std::vector<std::int64_t>{1});
+    CHECK(updates == stepping.save().at("updates/" + p.name).integers());
+  }
 }
 
 TEST_CASE("minimize: a step that fails uses up what backward did, and moves nothing") {
@@ -353,4 +356,64 @@ TEST_CASE("minimize: also with a rule of its own a step that fails uses up what 
   Tape<float> tape;
   CHECK_THROWS_WITH(optimizer.minimize(net.loss(tape)), "no rate");
   CHECK_FALSE(net.weight().has_new_gradient());
+}
+
+TEST_CASE("gradient_norm: of new gradients, between backward and step") {
+  Network<double> net;
+  const auto groups = one_group(net.parameters);
+  Sgd<double> optimizer(groups, Constant{0.1});
+  CHECK_THROWS_AS(gradient_norm(groups), GradError);
+  Tape<double> tape;
+  tape.backward(net.loss(tape));
+  double squares = 0;
+  for (const auto& p : net.parameters) {
+    for (const double g : p.parameter->gradient()) squares += g * g;
+  }
+  CHECK(std::abs(gradient_norm(groups) - std::sqrt(squares)) < 1e-12 * std::sqrt(squares));
+  optimizer.step();
+  CHECK_THROWS_WITH(gradient_norm(groups),
+                    Catch::Contains("gradient_norm: no parameter has a new gradient"));
+}
+
+TEST_CASE("penalty: of what weight decay moves, and that is nothing frozen") {
+  Network<double> net;
+  const auto groups = decay_matrices(net.parameters, decay);
+  const auto on_tape = [&] {
+    Tape<double> tape;
+    return penalty(tape, groups).item();
+  };
+  const double whole = penalty(groups);
+  CHECK(std::abs(on_tape() - whole) < 1e-12 * whole);
+  net.parameters.at("weight").freeze();
+  double expected = 0;
+  for (const double w : net.parameters.at("last.weight").value()) expected += decay / 2 * w * w;
+  CHECK(expected < 0.9 * whole);
+  CHECK(std::abs(penalty(groups) - expected) < 1e-12 * expected);
+  CHECK(std::abs(on_tape() - expected) < 1e-12 * expected);
+}
+
+TEST_CASE("optimizer: without a schedule there is none") {
+  Network<double> net;
+  CHECK_THROWS_WITH(Sgd<double>(one_group(net.parameters), Schedule{}),
+                    "optimizer: the schedule is empty");
+}
+
+TEST_CASE("optimizer: what it remembers goes by the parameters' names") {
+  Network<double> net;
+  const auto& all = net.parameters;
+  const auto groups_in = [&](std::size_t first, std::size_t second) {
+    ParamGroups<double> groups(2);
+    groups[0].parameters.add(all[first].name, *all[first].parameter);
+    groups[1].parameters.add(all[second].name, *all[second].parameter);
+    return groups;
+  };
+  Sgd<double> before(groups_in(0, 1), Constant{0.1}, {.momentum = 0.9});
+  all[1].parameter->freeze();
+  Tape<double> tape;
+  before.minimize(net.loss(tape));
+  Sgd<double> after(groups_in(1, 0), Constant{0.1}, {.momentum = 0.9});
+  after.restore(before.save());
+  CHECK(after.save().at("updates/" + all[0].name).integers() == std::vector<std::int64_t>{1});
+  CHECK(after.save().at("updates/" + all[1].name).integers() == std::vector<std::int64_t>{0});
+  CHECK(serialize_safetensors(after.save()) == serialize_safetensors(before.save()));
 }

@@ -91,3 +91,17 @@ TEST_CASE("range test: a negative loss is no divergence, an infinite one is") {
   CHECK_THROWS_WITH(optim::lr_range_test<double>(groups, infinite, {}, options),
                     Catch::Matchers::StartsWith("range test: the loss grew from the first steps"));
 }
+
+TEST_CASE("range test: where the loss does not fall there is no range to suggest") {
+  Bowl bowl;
+  bowl.w.write()[0] = bowl.w.write()[1] = 0;
+  const auto flat = optim::lr_range_test<double>(optim::one_group(bowl.all), bowl.loss(), {},
+                                                 {.steps = 20, .measurements = 20});
+  CHECK_FALSE(flat.found());
+  CHECK(flat.suggested_max == 0);
+  Bowl other;
+  const auto short_one = optim::lr_range_test<double>(
+      optim::one_group(other.all), other.loss(), {},
+      {.lr_min = 0.1, .lr_max = 0.15, .steps = 20, .measurements = 20});
+  CHECK_FALSE(short_one.found());
+}

@@ -392,3 +392,39 @@ TEST_CASE("resume: in the second of two runs, the first is not ended again") {
     CHECK(train_twice(folder.path(), -1, true) == expected);
   }
 }
+
+TEST_CASE("resume: with keep_best, from a training without it, is refused") {
+  const test::TemporaryFolder folder;
+  const auto train = [&](bool keep_best, bool resume) {
+    Parameter<double> w(Tensor<double>({2}, 1));
+    ParameterList<double> all;
+    all.add("w", w);
+    optim::Sgd<double> sgd(optim::one_group(all), optim::Constant{0.1});
+    optim::Trainer<double> trainer(
+        sgd, [&](Tape<double>& tape) { return sum(square(tape.parameter(w))); },
+        {.measure_validation =
+             [] {
+               return optim::Scores{0, 0.5};
+             },
+         .keep_best = keep_best,
+         .progress = false});
+    trainer.checkpoint({.folder = folder.path() / "kept", .resume = resume}, all);
+    trainer.run(3);
+  };
+  train(false, false);
+  CHECK_THROWS_WITH(train(true, true), Catch::Contains("keep_best was off"));
+  CHECK_NOTHROW(train(false, true));
+}
+
+TEST_CASE("resume: the setting that is the trainer's own cannot be the user's") {
+  const test::TemporaryFolder folder;
+  Parameter<double> w(Tensor<double>({2}, 1));
+  ParameterList<double> all;
+  all.add("w", w);
+  optim::Sgd<double> sgd(optim::one_group(all), optim::Constant{0.1});
+  optim::Trainer<double> trainer(
+      sgd, [&](Tape<double>& tape) { return sum(square(tape.parameter(w))); }, {});
+  CHECK_THROWS_AS(
+      trainer.checkpoint({.folder = folder.path() / "kept", .settings = {{"numbers", "10"}}}, all),
+      OptionError);
+}

@@ -320,3 +320,14 @@ TEST_CASE("lint: a search that lambda does not move") {
   const std::vector<Axis> narrow{{"lambda", 1e-3, 1e-2}};
   CHECK(optim::lint_search(narrow[0], optim::search(optim::grid(narrow, 8), flat, {})).empty());
 }
+
+TEST_CASE("search: a range around a setting outside is one inside, around none it is refused") {
+  for (const double center : {1e-9, 10.0, -1.0}) {
+    const auto finer = optim::around(lambda, {center}, 0.5)[0];
+    CAPTURE(center, finer.low, finer.high);
+    CHECK(finer.low >= 1e-5);
+    CHECK(finer.low < finer.high);
+    CHECK(finer.high <= 1e-1);
+  }
+  CHECK_THROWS_AS(optim::around(lambda, {std::nan("")}, 0.5), OptionError);
+}

@@ -8,12 +8,16 @@
 
 #include "autograd/anomaly.h"
 #include "autograd/ops.h"
+#include "nn/batch_norm.h"
+#include "nn/linear.h"
+#include "nn/sequential.h"
 #include "optim/progress.h"
 #include "optim/sgd.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
 #include "tensor/random.h"
 #include "tests/catch.h"
+#include "tests/data/temporary_folder.h"
 
 using namespace tapegrad;
 using Catch::Matchers::Message;
@@ -465,4 +469,31 @@ TEST_CASE("history: numbers read back exactly") {
   CHECK(cost == m.train_cost());
   CHECK(loss == m.train.loss);
   CHECK(accuracy == m.train.accuracy);
+}
+
+TEST_CASE("trainer: what is saved is also what keep_best keeps") {
+  const test::TemporaryFolder folder;
+  Rng rng(1);
+  nn::Sequential<double> net;
+  net.add<nn::Linear<double>>(3, 4, rng);
+  auto& norm = net.add<nn::BatchNorm<double>>(4);
+  Rng data(2);
+  const Tensor<double> x = data.normal<double>({8, 3}, 1);
+  optim::Sgd<double> sgd(optim::one_group(net.parameters().trainable()), optim::Constant{0.1});
+  double best_mean = 0;
+  Index now = 0;
+  optim::Trainer<double> trainer(
+      sgd, [&](Tape<double>& tape) { return sum(square(net(tape.constant(x)))) * 0.01; },
+      {.measure_when = optim::every(1),
+       .measure_validation =
+           [&] {
+             if (now == 2) best_mean = norm.running_mean.value()[0];
+             return optim::Scores{0, now++ == 2 ? 0.9 : 0.1};
+           },
+       .keep_best = true,
+       .progress = false});
+  trainer.checkpoint({.folder = folder.path() / "kept"}, net.parameters());
+  trainer.run(5);
+  CHECK(best_mean != 0);
+  CHECK(norm.running_mean.value()[0] == best_mean);
 }
