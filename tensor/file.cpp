@@ -95,6 +95,18 @@ std::filesystem::path resolve_target(const std::filesystem::path& path) {
   return target;
 }
 
+std::filesystem::path folder_of(const std::filesystem::path& file) {
+  return file.has_parent_path() ? file.parent_path() : std::filesystem::path(".");
+}
+
+// Makes a file in the folder, on behalf of the target, and removes it.
+void probe_for(const std::filesystem::path& target, const std::filesystem::path& folder) {
+  std::filesystem::path probe;
+  const int descriptor = open_temporary(folder, probe, target);
+  ::close(descriptor);
+  ::unlink(probe.c_str());
+}
+
 // The permissions of a file that is about to be replaced stay.
 void keep_mode(int descriptor, const std::filesystem::path& target) {
   struct stat status {};
@@ -157,7 +169,7 @@ std::vector<std::byte> read_file(const std::filesystem::path& path) {
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
   require_within_limit(bytes.size(), path);
   const std::filesystem::path target = resolve_target(path);
-  const auto folder = target.has_parent_path() ? target.parent_path() : std::filesystem::path(".");
+  const std::filesystem::path folder = folder_of(target);
   std::filesystem::path temporary;
   int descriptor = open_temporary(folder, temporary, path);
   try {
@@ -180,11 +192,10 @@ void write_file(const std::filesystem::path& path, std::string_view text) {
   write_file(path, std::as_bytes(std::span(text)));
 }
 
-void require_writable(const std::filesystem::path& folder) {
-  std::filesystem::path probe;
-  const int descriptor = open_temporary(folder, probe, folder);
-  ::close(descriptor);
-  ::unlink(probe.c_str());
+void require_writable(const std::filesystem::path& folder) { probe_for(folder, folder); }
+
+void require_replaceable(const std::filesystem::path& file) {
+  probe_for(file, folder_of(resolve_target(file)));
 }
 
 FolderLock::FolderLock(const std::filesystem::path& folder) {

@@ -47,6 +47,9 @@ void write_file(const std::filesystem::path& path, std::string_view text);
 /// Throws FileError unless files can be made in the folder; now, and not after hours of work.
 void require_writable(const std::filesystem::path& folder);
 
+/// Throws FileError unless write_file can make or replace the file.
+void require_replaceable(const std::filesystem::path& file);
+
 /// Keeps other processes from using a folder as this one does, as long as it lives: also a killed
 /// process gives way. Where a file system knows no locks there is none.
 class FolderLock {

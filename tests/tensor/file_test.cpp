@@ -186,3 +186,20 @@ TEST_CASE("file: a write beyond the limit of the files' size is an error, not a 
   CHECK(text_of(folder / "a") == "old");
   CHECK(folder.count() == 2);
 }
+
+TEST_CASE("file: whether a file can be made or replaced is tried without a trace") {
+  const Folder folder;
+  write_file(folder / "old", "text");
+  require_replaceable(folder / "old");
+  require_replaceable(folder / "new");
+  CHECK(folder.count() == 1);
+  CHECK(text_of(folder / "old") == "text");
+  fs::create_directory(folder / "inner");
+  fs::create_symlink("nowhere/file", folder / "dangling");
+  fs::create_symlink("round", folder / "round");
+  fs::create_symlink("/dev/full", folder / "device");
+  CHECK_THROWS_WITH(require_replaceable(folder / "inner"), Catch::Contains("it is a directory"));
+  CHECK_THROWS_WITH(require_replaceable(folder / "dangling"), Catch::Contains("dangling: No such"));
+  CHECK_THROWS_AS(require_replaceable(folder / "round"), FileError);
+  CHECK_THROWS_WITH(require_replaceable(folder / "device"), Catch::Contains("a device or pipe"));
+}
