@@ -7,12 +7,14 @@
 
 #include "data/ahead_loader.h"
 #include "data/cifar10.h"
+#include "examples/report/gnuplot.h"
 #include "examples/report/images.h"
 #include "examples/report/predictions.h"
 #include "examples/report/training_curves.h"
 #include "examples/support/evaluator.h"
 #include "examples/support/interrupt.h"
 #include "examples/support/optimizer_options.h"
+#include "examples/support/print.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
 #include "nn/linear.h"
@@ -99,8 +101,8 @@ FinalScores train(const Options& options, const Setting& setting, const Dataset&
                              .interrupted = interrupting_signal,
                              .progress = !options.quiet});
   if (options.checkpoint.given()) {
-    resume(trainer, options.checkpoint.in(inner, command_line, images), net.parameters(),
-           {optim::position_of(batches)}, options.quiet);
+    run.went_on_after(resume(trainer, options.checkpoint.in(inner, command_line, images),
+                             net.parameters(), {optim::position_of(batches)}, options.quiet));
   }
   options.run(trainer, options.epochs * epoch, net.parameters());
 
@@ -120,25 +122,26 @@ int train_all(const Options& options, const CommandLine& command_line) {
     throw UsageError("--decay-factor has no meaning without --decay-every");
   }
   options.apply();
+  if (options.pictures) report::require_gnuplot();
   prepare_folder(options.out);
   const Dataset images = load_dataset(options.data);
-  if (!options.quiet) fmt::print("{}\n", images.source);
+  if (!options.quiet) print("{}\n", images.source);
   print_data_lint(images, options.data);
 
   const std::vector<Setting> settings = options.settings();
-  std::string table = fmt::format("{:>8}{:>8}{:>12}{:>10}{:>12}{:>8}\n", "lambda", "lr",
+  std::string table = fmt::format("{:>8} {:>7} {:>11} {:>9} {:>11} {:>7}\n", "lambda", "lr",
                                   "train cost", "train", "validation", "test");
   for (const Setting& setting : settings) {
     const std::string inner =
         settings.size() > 1 ? fmt::format("lambda{}_lr{}", setting.lambda, setting.lr) : "";
-    if (!options.quiet) fmt::print("\nlambda {}, learning rate {}\n", setting.lambda, setting.lr);
+    if (!options.quiet) print("\nlambda {}, learning rate {}\n", setting.lambda, setting.lr);
     const FinalScores s = train<T>(options, setting, images, inner, command_line);
-    table += fmt::format("{:>8}{:>8}{:>12.4f}{:>10.4f}{:>12.4f}{:>8.4f}\n", setting.lambda,
+    table += fmt::format("{:>8} {:>7} {:>11.4f} {:>9.4f} {:>11.4f} {:>7.4f}\n", setting.lambda,
                          setting.lr, s.train.loss + s.penalty, s.train.accuracy,
                          s.validation.accuracy, s.test.accuracy);
   }
-  fmt::print("\n{}\nhistory.csv, summary.json and weights.safetensors in {}{}\n", table,
-             options.out, settings.size() > 1 ? ", one folder a setting" : "");
+  print("\n{}\nhistory.csv, summary.json and weights.safetensors in {}{}\n", table, options.out,
+        settings.size() > 1 ? ", one folder a setting" : "");
   return 0;
 }
 

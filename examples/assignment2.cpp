@@ -9,10 +9,12 @@
 
 #include "autograd/profile.h"
 #include "data/ahead_loader.h"
+#include "examples/report/gnuplot.h"
 #include "examples/report/training_curves.h"
 #include "examples/support/evaluator.h"
 #include "examples/support/interrupt.h"
 #include "examples/support/optimizer_options.h"
+#include "examples/support/print.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
 #include "nn/activations.h"
@@ -117,10 +119,12 @@ int test_range(const Options& options, const optim::ParamGroups<T>& groups,
   const std::filesystem::path out = options.out;
   write_file(out / "range_test.csv", optim::to_csv(test));
   report::range_test({.stem = out / "range_test"}, test);
-  fmt::print(
-      "Learning rates to cycle between: {:.1e} to {:.1e}{}\n"
+  print(
+      "{}{}\n"
       "range_test.csv, .png, .svg and .gp in {}\n",
-      test.suggested_min, test.suggested_max,
+      test.found() ? fmt::format("Learning rates to cycle between: {:.1e} to {:.1e}",
+                                 test.suggested_min, test.suggested_max)
+                   : "No range found: the loss did not fall far enough; try more steps",
       test.diverged ? fmt::format("; training broke at {:.1e}", test.points.back().lr) : "",
       options.out);
   return 0;
@@ -130,6 +134,7 @@ template <Real T>
 int train(const Options& options, const CommandLine& command_line) {
   options.check();
   options.apply();
+  if (options.pictures || options.range_test) report::require_gnuplot();
   const nn::Loss<T> loss_of = options.template make_loss<T>();
   Run run("assignment2", options.out);
   const Dataset images = load_dataset(options.data);
@@ -139,8 +144,8 @@ int train(const Options& options, const CommandLine& command_line) {
   nn::Sequential<T> net;
   build(net, options, images.train.features, rng);
   if (!options.quiet) {
-    fmt::print("{}\n\n{}\n", images.source,
-               nn::summary(net, {options.batch_size, images.train.features}));
+    print("{}\n\n{}\n", images.source,
+          nn::summary(net, {options.batch_size, images.train.features}));
   }
   const auto groups = optim::decay_matrices(net.parameters(), 2 * options.lambda);
   const auto optimizer = options.optimizer.make<T>(groups, options.schedule.schedule());
@@ -180,6 +185,7 @@ int train(const Options& options, const CommandLine& command_line) {
     resumed_from =
         resume(trainer, options.checkpoint.in("", command_line, images), net.parameters(),
                {optim::position_of(batches), piece_of(snapshots)}, options.quiet);
+    run.went_on_after(resumed_from);
   }
   Profile<T> profile;
   if (options.profile) trainer.observe(&profile);
@@ -193,26 +199,26 @@ int train(const Options& options, const CommandLine& command_line) {
   const FinalScores scores = final_scores(kept, evaluate(images.test));
   run.save(trainer.history(), scores, net.parameters(), images, command_line);
   print_notes(evaluate.lint_units(images.train));
-  if (options.keep_best) fmt::print("\nthe best validation was after step {}\n", kept.step);
-  fmt::print("\n{}", to_string(scores));
+  if (options.keep_best) print("\nthe best validation was after step {}\n", kept.step);
+  print("\n{}", to_string(scores));
   if (snapshots.size() > 1) {
     const optim::Scores together = evaluate.ensemble(snapshots, images.test);
-    fmt::print("{:<21}{:>9.4f}{:>10.4f}   on test: {} cycle ends, probabilities averaged\n",
-               "ensemble", together.loss, together.accuracy, snapshots.size());
+    print("{:<21}{:>9.4f}{:>10.4f}   on test: {} cycle ends, probabilities averaged\n", "ensemble",
+          together.loss, together.accuracy, snapshots.size());
   } else if (options.ensemble) {
-    fmt::print("no ensemble: {} cycle end{} came by; train more cycles\n", snapshots.size(),
-               snapshots.size() == 1 ? "" : "s");
+    print("no ensemble: {} cycle end{} came by; train more cycles\n", snapshots.size(),
+          snapshots.size() == 1 ? "" : "s");
   }
   if (options.profile) {
     const Index steps = trainer.history().back().step - resumed_from;
-    fmt::print("\n{}", to_string(profile, steps, seconds));
+    print("\n{}", to_string(profile, steps, seconds));
   }
   if (options.pictures) {
     const std::vector<report::History> histories{{"", trainer.history()}};
     report::training_curves({.stem = std::filesystem::path(options.out) / "curves"}, histories,
                             options.schedule.schedule());
   }
-  fmt::print("\n{}\n", run.closing_line());
+  print("\n{}\n", run.closing_line());
   return 0;
 }
 

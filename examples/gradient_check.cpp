@@ -11,6 +11,7 @@
 #include "examples/support/command_line.h"
 #include "examples/support/dataset.h"
 #include "examples/support/faults.h"
+#include "examples/support/print.h"
 #include "examples/support/report_checks.h"
 
 using namespace tapegrad;
@@ -89,11 +90,11 @@ int check_networks(const Options& options, const Dataset& images) {
               gradcheck(problem.parameters(), problem.cost(), options.differences());
           const auto exact = gradcheck(problem.parameters(), problem.cost(), problem.twin());
           worst.add(differences, exact, options.difference == "centred");
-          if (options.json) fmt::print("{}\n", to_json(differences));
+          if (options.json) print("{}\n", to_json(differences));
           if (options.quiet || options.json) continue;
-          fmt::print("\n{}, {} images, lambda {}, seed {}; {}\n{}against {}\n{}", network.name,
-                     batch_size, lambda, seed, differences.oracle, to_string(differences),
-                     exact.oracle, to_string(exact));
+          print("\n{}, {} images, lambda {}, seed {}; {}\n{}against {}\n{}", network.name,
+                batch_size, lambda, seed, differences.oracle, to_string(differences), exact.oracle,
+                to_string(exact));
         }
       }
     }
@@ -101,7 +102,7 @@ int check_networks(const Options& options, const Dataset& images) {
   const bool passed = worst.entries_passed && worst.sum_relative < options.largest_sum_relative() &&
                       worst.kink_share <= largest_kink_share;
   if (!options.json) {
-    fmt::print(
+    print(
         "\n{} seeds: worst sum/sum {:.3e} (limit {:.0e}), against exact derivatives {:.1e}; most "
         "kinks in a check {:.2f} % (limit {:.0f} %); entries {}: {}\n",
         options.seeds, worst.sum_relative, options.largest_sum_relative(), worst.exact,
@@ -121,7 +122,7 @@ int check_full_network(const Dataset& images) {
   const auto exact =
       gradcheck(problem.parameters(), problem.cost(), problem.twin(), {.directions = 8});
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-  fmt::print(
+  print(
       "3072-50-10, 100 images, lambda .01, 8 random directions per parameter\n\n{}\n{}\nagainst "
       "{}\n{}\n{:.2f} s\n",
       differences.oracle, to_string(differences), exact.oracle, to_string(exact), seconds.count());
@@ -135,8 +136,8 @@ int plant(const std::string& name, const Dataset& images) {
   for (const Fault& fault : faults()) {
     if (name != "all" && name != fault.name) continue;
     const FaultReport report = check_fault(fault.name, problem);
-    fmt::print("\n{}: {}\n{}{}\n", fault.name, fault.what, report.text,
-               report.caught ? "caught" : "NOT caught");
+    print("\n{}: {}\n{}{}\n", fault.name, fault.what, report.text,
+          report.caught ? "caught" : "NOT caught");
     all_caught = all_caught && report.caught;
   }
   return all_caught ? 1 : 0;
@@ -151,20 +152,31 @@ void require_fault(const std::string& name) {
       fmt::format("--plant {}: there is no such fault; --plant list names them", name));
 }
 
+void require_one_check(const Options& o) {
+  const int instead = (o.full ? 1 : 0) + (o.report.empty() ? 0 : 1) + (o.plant.empty() ? 0 : 1);
+  if (instead > 1) {
+    throw UsageError("--full, --report and --plant each say what to check instead: give one");
+  }
+  if (instead > 0 && o.json) {
+    throw UsageError("--json prints the checks of both networks: not --full, --report or --plant");
+  }
+}
+
 int list_faults() {
-  for (const Fault& fault : faults()) fmt::print("{:<18}{}\n", fault.name, fault.what);
+  for (const Fault& fault : faults()) print("{:<18}{}\n", fault.name, fault.what);
   return 0;
 }
 
 int run(const Options& options) {
+  require_one_check(options);
   if (options.plant == "list") return list_faults();
   require_fault(options.plant);
   const Dataset images = load_first_batch(options.data);
-  if (!options.json) fmt::print("{}\n", images.source);
+  if (!options.json) print("{}\n", images.source);
   if (!options.plant.empty()) return plant(options.plant, images);
   if (!options.report.empty()) {
     for (const ReportCheck& check : check_reports(options.report, images)) {
-      fmt::print("\n{}", to_string(check));
+      print("\n{}", to_string(check));
     }
     return 0;
   }

@@ -7,7 +7,9 @@
 #include <optional>
 
 #include "examples/report/charts.h"
+#include "examples/report/gnuplot.h"
 #include "examples/support/checkpoint_options.h"
+#include "examples/support/print.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
 #include "examples/support/training_run.h"
@@ -111,15 +113,20 @@ void Options::add_options(CommandLine& command_line) {
   checkpoint.add_options(command_line);
 }
 
+// What tells a set of images from others: enough of its digest.
+std::string mark(const data::ImageSet& images) { return digest(images).substr(0, 16); }
+
 // What a stage's journal belongs to: everything that the scores depend on.
 std::string subject(const Options& o, const Dataset& images, const std::string& stage,
                     const optim::Axis& axis, Index settings, Index cycles) {
   return fmt::format(
-      "lambda_search {}: {} of {} images, {} to validate, standardized {}, {} lambdas ({}) of {} "
+      "lambda_search {}: {} images ({}), {} to validate ({}), standardized {}, {} lambdas ({}) of "
+      "{} "
       ".. {}, {} cycles at half-cycle {}, hidden {}, batch {}, {}, seed {}",
-      stage, images.source, images.train.size(), images.validation.size(), o.data.standardize,
-      settings, o.sampling, axis.low, axis.high, cycles, o.half_cycle_for(images), o.hidden,
-      o.batch_size, o.sequential ? "sequential" : "shuffled", o.seed);
+      stage, images.train.size(), mark(images.train), images.validation.size(),
+      mark(images.validation), o.data.standardize, settings, o.sampling, axis.low, axis.high,
+      cycles, o.half_cycle_for(images), o.hidden, o.batch_size,
+      o.sequential ? "sequential" : "shuffled", o.seed);
 }
 
 optim::Journal open_journal(const Options& options, const std::filesystem::path& path,
@@ -143,7 +150,7 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
   optim::Journal journal = open_journal(
       options, journal_path, subject(options, images, stage, axis, std::ssize(settings), cycles));
   const Index known = static_cast<Index>(journal.size());
-  if (known > 0) fmt::print("{} search: trainings finished before: {}\n", stage, known);
+  if (known > 0) print("{} search: trainings finished before: {}\n", stage, known);
 
   const Index steps = 2 * options.half_cycle_for(images) * cycles;
   const Index trainings = std::ssize(settings) * options.repetitions;
@@ -176,7 +183,7 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
        .validation_images = images.validation.size(),
        .journal = &journal});
 
-  if (went_on > 0) fmt::print("{} search: trainings that went on: {}\n", stage, went_on.load());
+  if (went_on > 0) print("{} search: trainings that went on: {}\n", stage, went_on.load());
   if (std::isnan(rows.front().mean)) {
     throw GradError(fmt::format(
         "every training of the {} search diverged, with lambda from {:g} to {:g}: lower --high",
@@ -184,11 +191,11 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
   }
   const std::filesystem::path table = std::filesystem::path(options.out) / (stage + ".csv");
   write_file(table, optim::to_csv({&axis, 1}, rows));
-  fmt::print("\n{} search, {} cycles of {} steps, validated on {} images\n{}", stage, cycles,
-             2 * options.half_cycle_for(images), images.validation.size(),
-             optim::to_string({&axis, 1}, rows));
+  print("\n{} search, {} cycles of {} steps, validated on {} images\n{}", stage, cycles,
+        2 * options.half_cycle_for(images), images.validation.size(),
+        optim::to_string({&axis, 1}, rows));
   for (const std::string& finding : optim::lint_search(axis, rows)) {
-    fmt::print("note: {}\n", finding);
+    print("note: {}\n", finding);
   }
   std::fflush(stdout);
   return rows;
@@ -231,8 +238,8 @@ void train_best(const Options& options, double lambda, std::optional<Dataset> im
   FinalScores scores = final_scores(run.history.back(), run.test);
   scores.train = run.train;
   folder.save(run.history, scores, run.network->parameters(), *images, command_line);
-  fmt::print("\nfinal training, lambda {:.4g}, {} images, {} cycles\n{}\n{}\n", lambda,
-             images->train.size(), options.final_cycles, to_string(scores), folder.closing_line());
+  print("\nfinal training, lambda {:.4g}, {} images, {} cycles\n{}\n{}\n", lambda,
+        images->train.size(), options.final_cycles, to_string(scores), folder.closing_line());
 }
 
 int run(const Options& options, const CommandLine& command_line) {
@@ -251,9 +258,10 @@ int run(const Options& options, const CommandLine& command_line) {
   const CheckpointOptions& checkpoint = options.checkpoint;
   if (checkpoint.given() || checkpoint.every || !checkpoint.resume) checkpoint.check();
   print_blas_warning();
+  report::require_gnuplot();
   prepare_folder(options.out);
   std::optional<Dataset> images(load_dataset(options.data));
-  if (!options.quiet) fmt::print("{}\n", images->source);
+  if (!options.quiet) print("{}\n", images->source);
   print_data_lint(*images, options.data);
   if (options.batch_size > images->train.size()) {
     throw UsageError(fmt::format("--batch-size {} with {} training images", options.batch_size,
@@ -274,12 +282,12 @@ int run(const Options& options, const CommandLine& command_line) {
   }
   const double best = (fine.empty() ? coarse : fine).front().values[0];
   if (options.final_cycles > 0) train_best(options, best, std::move(images), command_line);
+  draw(options.out, coarse, fine);
   for (const char* journal : {"coarse.journal", "fine.journal"}) {
     std::filesystem::remove(std::filesystem::path(options.out) / journal);
   }
-  draw(options.out, coarse, fine);
-  fmt::print("\nbest lambda {:.4g}; coarse.csv{} and search.png, .svg, .gp in {}\n", best,
-             fine.empty() ? "" : ", fine.csv", options.out);
+  print("\nbest lambda {:.4g}; coarse.csv{} and search.png, .svg, .gp in {}\n", best,
+        fine.empty() ? "" : ", fine.csv", options.out);
   return 0;
 }
 

@@ -10,6 +10,7 @@
 #include "examples/support/dataset.h"
 #include "examples/support/evaluator.h"
 #include "examples/support/image_file.h"
+#include "examples/support/print.h"
 #include "nn/activations.h"
 #include "nn/dropout.h"
 #include "nn/linear.h"
@@ -95,6 +96,11 @@ std::unique_ptr<Model> load_model(const std::string& path) {
   return model;
 }
 
+void require_finite(double output) {
+  if (std::isfinite(output)) return;
+  throw DataError("the network's output is not finite: its weights are damaged");
+}
+
 void classify_picture(Model& model, const std::string& path) {
   const std::vector<std::uint8_t> bytes = to_cifar10_bytes(read_image(path));
   Tensor<float> x({1, model.standardizer.features()});
@@ -102,23 +108,23 @@ void classify_picture(Model& model, const std::string& path) {
   NoGrad<float> tape;
   const View<const float> p = softmax(model.net(tape.constant(x))).value();
 
-  if (!std::isfinite(p[0]))
-    throw DataError("the network's output is not finite: its weights are damaged");
+  require_finite(p[0]);
 
   std::vector<std::size_t> order(data::cifar10_classes.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(),
                    [&](auto a, auto b) { return p.data()[a] > p.data()[b]; });
   for (const std::size_t c : order) {
-    fmt::print("{:<12}{:>7.4f}\n", data::cifar10_classes[c], p.data()[c]);
+    print("{:<12}{:>7.4f}\n", data::cifar10_classes[c], p.data()[c]);
   }
 }
 
 void classify_test_set(Model& model, const DatasetOptions& options) {
   const TestSet test = load_test_set(options);
   const optim::Scores scores = Evaluator<float>(model.net, model.standardizer)(test.images);
-  fmt::print("{}\n{} test images: loss {:.4f}, accuracy {:.4f}\n", test.source, test.images.size(),
-             scores.loss, scores.accuracy);
+  require_finite(scores.loss);
+  print("{}\n{} test images: loss {:.4f}, accuracy {:.4f}\n", test.source, test.images.size(),
+        scores.loss, scores.accuracy);
 }
 
 }  // namespace

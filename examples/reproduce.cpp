@@ -6,8 +6,10 @@
 #include "data/lint.h"
 #include "examples/replication/replication.h"
 #include "examples/replication/write_report.h"
+#include "examples/report/gnuplot.h"
 #include "examples/support/checkpoint_options.h"
 #include "examples/support/command_line.h"
+#include "examples/support/print.h"
 #include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
 #include "tensor/error.h"
@@ -60,10 +62,11 @@ int write_bands(const Options& options) {
   if (options.report != "all" && !options.quick) {
     throw UsageError("the table of bands needs all reports");
   }
-  write_file(options.bands + ".part", std::string_view());  // before an hour of training, not after
+  require_replaceable(options.bands);  // before an hour of training, not after
   PlannedImages images(options.data, options.quick);
   std::map<std::pair<std::string, std::string>, std::string> lines;
   std::string header = "figure,method";
+  std::string text;
   for (Index seed = first_band_seed; seed < first_band_seed + options.seeds; ++seed) {
     const Replication all = replicate(options.replication(seed), images);
     header += fmt::format(",seed {}", seed);
@@ -71,18 +74,19 @@ int write_bands(const Options& options) {
       lines[{c.figure.name(), "correct"}] += fmt::format(",{:.5g}", c.correct);
       lines[{c.figure.name(), "explained"}] += fmt::format(",{:.5g}", c.explained);
     }
-    std::string text = header + "\n";
+    text = header + "\n";
     for (const auto& [key, values] : lines) text += key.first + "," + key.second + values + "\n";
     write_file(options.bands + ".part", text);
-    fmt::print("seed {}: {}\n", seed, effort_line(all.effort));
+    print("seed {}: {}\n", seed, effort_line(all.effort));
     std::fflush(stdout);
   }
-  std::filesystem::rename(options.bands + ".part", options.bands);
+  write_file(options.bands, text);
+  std::filesystem::remove(options.bands + ".part");
   return 0;
 }
 
 void print_tally(const Tally& t) {
-  fmt::print(
+  print(
       "our figures inside their band   {} of {}, with the explanations {}\n"
       "published figures that agree    {} of {}\n"
       "explained                       {}\n"
@@ -97,7 +101,7 @@ void describe_images(PlannedImages& images, const ReplicationOptions& options) {
   const TrainingPlan plan = correct_plan(*options.experiments.front(), options.seed);
   images.prepare(plan);
   const Dataset& data = images.of(plan);
-  fmt::print("{}\n", data.source);
+  print("{}\n", data.source);
   std::fflush(stdout);
   if (options.quick) return;
   if (data.files.empty()) {
@@ -109,6 +113,7 @@ void describe_images(PlannedImages& images, const ReplicationOptions& options) {
 }
 
 int reproduce(const Options& options, const CommandLine& command_line) {
+  report::require_gnuplot();
   prepare_folder(options.out);
   print_blas_warning();
   PlannedImages images(options.data, options.quick);
@@ -118,10 +123,10 @@ int reproduce(const Options& options, const CommandLine& command_line) {
   const Tally t = write_report(
       all, images,
       {.folder = options.out, .options = command_line.values(), .quick = options.quick});
-  fmt::print("{}\n", effort_line(all.effort));
+  print("{}\n", effort_line(all.effort));
   if (!options.quick) print_tally(t);
-  fmt::print("report.html, report.md, figures.csv, figures.json, histories and pictures in {}\n",
-             options.out);
+  print("report.html, report.md, figures.csv, figures.json, histories and pictures in {}\n",
+        options.out);
   return options.quick || t.in_band == t.ours ? 0 : 1;
 }
 

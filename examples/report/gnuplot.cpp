@@ -80,24 +80,24 @@ struct Outcome {
   std::string errors;  // what it wrote to stderr
 };
 
-// Runs gnuplot on a script in a folder. Without the user's settings (-d): a script draws the same
-// everywhere.
-Outcome run_gnuplot(const fs::path& folder, const std::string& script) {
+// Runs gnuplot in a folder with an argument. Without the user's settings (-d): a script draws the
+// same everywhere.
+Outcome run_gnuplot(const fs::path& folder, const std::string& argument) {
   Pipe errors;
   posix_spawn_file_actions_t actions;
   ::posix_spawn_file_actions_init(&actions);
   ::posix_spawn_file_actions_adddup2(&actions, errors.ends[1], STDERR_FILENO);
   ::posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
+  ::posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   ::posix_spawn_file_actions_addchdir_np(&actions, folder.c_str());
-  const std::string argument = "./" + script;  // else a name that starts with - would be an option
   std::array<const char*, 4> arguments{"gnuplot", "-d", argument.c_str(), nullptr};
   pid_t child = 0;
   const int failed = ::posix_spawnp(&child, "gnuplot", &actions, nullptr,
                                     const_cast<char* const*>(arguments.data()), environ);
   ::posix_spawn_file_actions_destroy(&actions);
   if (failed != 0) {
-    throw FileError(fmt::format("cannot run gnuplot for {}: {}: install the package gnuplot-nox",
-                                (folder / script).string(), system_reason(failed)));
+    throw FileError(fmt::format("cannot run gnuplot: {}: install the package gnuplot-nox",
+                                system_reason(failed)));
   }
   errors.close_writing();
   Outcome outcome{0, errors.read_all()};
@@ -126,6 +126,12 @@ std::string describe(int status) {
 }
 
 }  // namespace
+
+void require_gnuplot() {
+  const Outcome outcome = run_gnuplot(".", "--version");
+  if (outcome.status == 0) return;
+  throw FileError(fmt::format("cannot draw: gnuplot --version {}", describe(outcome.status)));
+}
 
 std::string literal(std::string_view text) {
   std::string out = "'";
@@ -180,11 +186,13 @@ void Script::draw(const Picture& to) const {
   write_file(to.file(".gp"), script);
   remove_drawing(to);
   const fs::path folder = to.stem.has_parent_path() ? to.stem.parent_path() : fs::path(".");
-  const Outcome outcome = run_gnuplot(folder, name + ".gp");
+  const Outcome outcome =
+      run_gnuplot(folder, "./" + name + ".gp");  // else a name with - in front is an option
   if (outcome.status == 0 && drawn(to)) return;
   remove_drawing(to);
-  throw FileError(fmt::format("gnuplot {}: it {} and said: {}", to.file(".gp").string(),
-                              describe(outcome.status), outcome.errors));
+  throw FileError(fmt::format("gnuplot {}: it {} and said{}", to.file(".gp").string(),
+                              describe(outcome.status),
+                              outcome.errors.empty() ? " nothing" : ": " + outcome.errors));
 }
 
 }  // namespace tapegrad::report

@@ -11,6 +11,9 @@
 
 namespace tapegrad::report {
 
+/// Throws FileError unless there is a gnuplot to run: now, and not after hours of work.
+void require_gnuplot();
+
 /// The text between single quotes, where gnuplot expands nothing; control characters as blanks.
 std::string literal(std::string_view text);
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "examples/report/charts.h"
 
@@ -32,14 +33,25 @@ void add_panel(std::vector<Panel>& panels, const std::string& label,
   if (!panel.series.empty()) panels.push_back(std::move(panel));
 }
 
-// At every step or nearly so: at the measurements alone the rate's corners would be hidden.
+// Of every step, or of many the lowest and the highest of each thousandth: at the measurements
+// alone, or at a point of each cycle, the rate would seem another one.
 Panel rate_panel(const optim::Schedule& schedule, Index steps) {
-  constexpr Index points = 1000;
   Series rate{.name = "learning rate", .x = {}, .y = {}};
-  for (Index i = 0; i <= std::min(steps, points); ++i) {
-    const Index step = i * steps / std::min(steps, points);
+  const auto add = [&](Index step) {
     rate.x.push_back(static_cast<double>(step));
     rate.y.push_back(schedule(step));
+  };
+  const Index parts = std::min(steps, Index{1000});
+  for (Index i = 0; i < parts; ++i) {
+    const Index end = (i + 1) * steps / parts;
+    Index low = i * steps / parts;
+    Index high = low;
+    for (Index step = low + 1; step < end; ++step) {
+      if (schedule(step) < schedule(low)) low = step;
+      if (schedule(step) > schedule(high)) high = step;
+    }
+    add(std::min(low, high));
+    if (low != high) add(std::max(low, high));
   }
   return {.y_label = "rate", .series = {rate}, .height = 0.5};
 }
@@ -77,7 +89,8 @@ Picture range_test(Picture to, const optim::RangeTest& test) {
     accuracy.x.push_back(p.lr);
     accuracy.y.push_back(p.accuracy);
   }
-  const Band suggested{test.suggested_min, test.suggested_max, "suggested range"};
+  std::optional<Band> suggested;
+  if (test.found()) suggested = {test.suggested_min, test.suggested_max, "suggested range"};
   std::vector<Panel> panels{{.y_label = "loss", .series = {loss}, .band = suggested}};
   if (!accuracy.x.empty()) {
     panels.push_back({.y_label = "accuracy", .series = {accuracy}, .band = suggested});

@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "examples/support/print.h"
 #include "examples/support/run_folder.h"
 #include "tensor/file.h"
 
@@ -95,12 +96,12 @@ Index resume(optim::Trainer<T>& trainer, const optim::CheckpointOptions& options
   const Index step = trainer.checkpoint(options, parameters, std::move(others));
   if (!options.resume) return step;
   if (found) {
-    fmt::print("going on after step {} from {}\n", step, options.folder.string());
+    print("going on after step {} from {}\n", step, options.folder.string());
   } else {
-    fmt::print("no checkpoint in {}: starting anew\n", options.folder.string());
+    print("no checkpoint in {}: starting anew\n", options.folder.string());
   }
-  if (const auto print = print_unless(quiet)) {
-    for (const optim::Measurement& m : trainer.history()) print(m);
+  if (const auto print_row = print_unless(quiet)) {
+    for (const optim::Measurement& m : trainer.history()) print_row(m);
   }
   return step;
 }

@@ -1,11 +1,17 @@
 #include "examples/support/command_line.h"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
 #include <exception>
+#include <string_view>
 
 #include "examples/support/interrupt.h"
+#include "examples/support/print.h"
+#include "optim/notice.h"
 
 namespace tapegrad::examples {
 
@@ -25,16 +31,26 @@ CLI::Validator not_empty() {
       [](std::string& input) { return std::string(input.empty() ? "is empty" : ""); }, "");
 }
 
+// In decimal, all of it: CLI11 takes 010 for eight.
+template <class Number>
+bool parse(std::string_view text, Number& value) {
+  if (text.starts_with('+')) text.remove_prefix(1);
+  const char* end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, value);
+  return error == std::errc{} && stop == end;
+}
+
 // CLI11's own range check accepts NaN and prints six digits; this one says what is allowed.
 template <class Number>
 CLI::Validator between(Number low, Number high) {
   return CLI::Validator(
       [=](std::string& input) {
         Number value{};
-        const bool inside =
-            CLI::detail::lexical_cast(input, value) && value >= low && value <= high;
-        return inside ? std::string()
-                      : fmt::format("{} is not a number in {} .. {}", input, low, high);
+        if (!parse(input, value) || !(value >= low && value <= high)) {
+          return fmt::format("{} is not a number in {} .. {}", input, low, high);
+        }
+        input = fmt::format("{}", value);
+        return std::string();
       },
       "");
 }
@@ -58,6 +74,14 @@ std::string resume_command(int argc, char** argv) {
     resumes = resumes || argv[i] == std::string_view("--resume");
   }
   return resumes ? text : text + " --resume";
+}
+
+// A stream that the caller closed gives its number to the next file, which would then take what is
+// printed.
+void occupy_standard_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(stream, F_GETFD) == -1) ::open("/dev/null", O_RDONLY | O_CLOEXEC);
+  }
 }
 
 }  // namespace
@@ -92,28 +116,28 @@ CommandLine& CommandLine::choice(const std::string& name, std::string& value,
 
 CommandLine& CommandLine::number(const std::string& name, double& value, double low, double high,
                                  const std::string& help) {
-  parser_->app.add_option(name, value, help)->check(between(low, high))->type_name("NUMBER");
+  parser_->app.add_option(name, value, help)->transform(between(low, high))->type_name("NUMBER");
   parser_->values.emplace_back(name, [&value] { return fmt::format("{}", value); });
   return *this;
 }
 
 CommandLine& CommandLine::number(const std::string& name, std::optional<double>& value, double low,
                                  double high, const std::string& help) {
-  parser_->app.add_option(name, value, help)->check(between(low, high))->type_name("NUMBER");
+  parser_->app.add_option(name, value, help)->transform(between(low, high))->type_name("NUMBER");
   parser_->values.emplace_back(name, [&value] { return value ? fmt::format("{}", *value) : ""; });
   return *this;
 }
 
 CommandLine& CommandLine::count(const std::string& name, Index& value, Index low, Index high,
                                 const std::string& help) {
-  parser_->app.add_option(name, value, help)->check(between(low, high))->type_name("COUNT");
+  parser_->app.add_option(name, value, help)->transform(between(low, high))->type_name("COUNT");
   parser_->values.emplace_back(name, [&value] { return fmt::format("{}", value); });
   return *this;
 }
 
 CommandLine& CommandLine::count(const std::string& name, std::optional<Index>& value, Index low,
                                 Index high, const std::string& help) {
-  parser_->app.add_option(name, value, help)->check(between(low, high))->type_name("COUNT");
+  parser_->app.add_option(name, value, help)->transform(between(low, high))->type_name("COUNT");
   parser_->values.emplace_back(name, [&value] { return value ? fmt::format("{}", *value) : ""; });
   return *this;
 }
@@ -131,34 +155,44 @@ CommandLine& CommandLine::resumable(std::function<bool()> answer) {
 }
 
 int CommandLine::run(int argc, char** argv, const std::function<int()>& body) {
+  occupy_standard_streams();
   const std::string& program = parser_->app.get_name();
+  const auto say = [&](std::string_view what) {
+    optim::notice(fmt::format("{}: {}\n", program, what));
+  };
+  const auto usage_error = [&](std::string_view what) {
+    say(what);
+    optim::notice(fmt::format("Run `{} --help` for the options.\n", program));
+    return 2;
+  };
+  const auto all_printed = [&](int code) {
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
+    say("cannot write to standard output");
+    return 1;
+  };
   try {
     parser_->app.parse(argc, argv);
   } catch (const CLI::CallForHelp&) {
-    fmt::print("{}", parser_->app.help());
-    return 0;
+    print("{}", parser_->app.help());
+    return all_printed(0);
+  } catch (const CLI::ExtrasError&) {
+    return usage_error(fmt::format("not expected: {}", fmt::join(parser_->app.remaining(), " ")));
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "{}: {}\nRun `{} --help` for the options.\n", program, error.what(),
-               program);
-    return 2;
+    return usage_error(error.what());
   }
   listen_for_interrupts();
   try {
-    const int code = body();
-    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return code;
-    fmt::print(stderr, "{}: cannot write to standard output\n", program);
+    return all_printed(body());
   } catch (const UsageError& error) {
-    fmt::print(stderr, "{}: {}\nRun `{} --help` for the options.\n", program, error.what(),
-               program);
-    return 2;
+    return usage_error(error.what());
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "{}: out of memory\n", program);
+    say("out of memory");
   } catch (const std::exception& error) {
     // An interruption may show as another error: that of a child that got the signal too.
-    fmt::print(stderr, "{}: {}\n", program, error.what());
+    say(error.what());
     if (const int signal = interrupting_signal()) {
       if (parser_->resumable && parser_->resumable()) {
-        fmt::print(stderr, "go on with: {}\n", resume_command(argc, argv));
+        optim::notice(fmt::format("go on with: {}\n", resume_command(argc, argv)));
       }
       return 128 + signal;
     }

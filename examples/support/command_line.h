@@ -48,7 +48,7 @@ class CommandLine {
   CommandLine& resumable(std::function<bool()> answer);
 
   /// Parses, then runs `body`. Returns the exit code: what `body` returns; 0 after --help; 2 after
-  /// a usage error; 130 or 143 after SIGINT or SIGTERM, with the command to go on; 1 when `body`
+  /// a usage error; 128 and its number after a signal, with the command to go on; 1 when `body`
   /// throws or standard output cannot be written. Errors are printed on stderr, program name first.
   int run(int argc, char** argv, const std::function<int()>& body);
 

@@ -5,7 +5,7 @@
 namespace tapegrad::examples {
 namespace {
 
-constexpr int signals[] = {SIGINT, SIGTERM};
+constexpr int signals[] = {SIGINT, SIGTERM, SIGHUP};
 
 // A handler has no object to write to.
 volatile std::sig_atomic_t received = 0;

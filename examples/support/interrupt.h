@@ -1,12 +1,12 @@
-// Ctrl-C and kill, obeyed in good order.
+// Ctrl-C, kill and a closed terminal, obeyed in good order.
 #pragma once
 
 #include "tensor/error.h"
 
 namespace tapegrad::examples {
 
-/// From now on the first SIGINT or SIGTERM is a wish to end, which long work looks for; the second
-/// ends the program at once. A signal that was ignored stays ignored, as nohup wants it.
+/// From now on the first SIGINT, SIGTERM or SIGHUP is a wish to end, which long work looks for; the
+/// second ends the program at once. A signal that was ignored stays ignored, as nohup wants it.
 void listen_for_interrupts();
 
 /// The signal that came, 0 for none.

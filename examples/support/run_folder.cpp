@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "examples/support/print.h"
 #include "nn/state.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
@@ -16,14 +17,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* result_names[] = {"history.csv", "summary.json", "weights.safetensors"};
+constexpr const char* history_name = "history.csv";
+constexpr const char* summary_name = "summary.json";
+constexpr const char* weights_name = "weights.safetensors";
 
 Json to_json(const optim::Scores& scores, double penalty) {
   return {{"cost", scores.loss + penalty}, {"loss", scores.loss}, {"accuracy", scores.accuracy}};
 }
 
 Json to_json(const FinalScores& s) {
-  return {{"train", to_json(s.train, s.penalty)},
+  return {{"step", s.step},
+          {"train", to_json(s.train, s.penalty)},
           {"validation", to_json(s.validation, s.penalty)},
           {"test", to_json(s.test, s.penalty)}};
 }
@@ -34,6 +38,11 @@ Json data_json(const Dataset& images) {
     files.push_back({{"path", file.string()}, {"sha256", to_hex(sha256_of_file(file))}});
   }
   return {{"source", images.source}, {"files", files}};
+}
+
+// A path need not be UTF-8, but JSON must be.
+std::string text_of(const Json& json) {
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 Json options_json(const CommandLine& command_line) {
@@ -60,23 +69,21 @@ void prepare_folder(const std::filesystem::path& folder) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw FileError(fmt::format("cannot create {}: {}", folder.string(), error.message()));
-  for (const char* name : result_names) {
-    if (std::filesystem::is_directory(folder / name, error)) {
-      throw FileError(fmt::format("cannot write {}: it is a directory", (folder / name).string()));
-    }
-  }
   require_writable(folder);
+  for (const char* name : {history_name, summary_name, weights_name}) {
+    require_replaceable(folder / name);
+  }
 }
 
-FinalScores final_scores(const optim::Measurement& last, const optim::Scores& test) {
-  return {last.penalty, last.train, last.validation, test};
+FinalScores final_scores(const optim::Measurement& kept, const optim::Scores& test) {
+  return {kept.step, kept.penalty, kept.train, kept.validation, test};
 }
 
 std::string to_string(const FinalScores& scores) {
-  std::string text = fmt::format("{:<12}{:>9}{:>9}{:>10}\n", "", "cost", "loss", "accuracy");
+  std::string text = fmt::format("{:<12} {:>8} {:>8} {:>9}\n", "", "cost", "loss", "accuracy");
   const auto line = [&](const char* name, const optim::Scores& s) {
-    text += fmt::format("{:<12}{:>9.4f}{:>9.4f}{:>10.4f}\n", name, s.loss + scores.penalty, s.loss,
-                        s.accuracy);
+    text += fmt::format("{:<12} {:>8.4f} {:>8.4f} {:>9.4f}\n", name, s.loss + scores.penalty,
+                        s.loss, s.accuracy);
   };
   line("train", scores.train);
   line("validation", scores.validation);
@@ -88,13 +95,12 @@ std::function<void(const optim::Measurement&)> print_unless(bool quiet) {
   if (quiet) return {};
   return [](const optim::Measurement& m) {
     if (m.step == 0) {
-      fmt::print("{:>6} {:>7} {:>9}   {:>8} {:>7} {:>8}   {:>8} {:>7} {:>8}\n", "step", "epoch",
-                 "lr", "train: cost", "loss", "accuracy", "val: cost", "loss", "accuracy");
+      print("{:>6} {:>7} {:>9}   {:>8} {:>7} {:>8}   {:>8} {:>7} {:>8}\n", "step", "epoch", "lr",
+            "train: cost", "loss", "accuracy", "val: cost", "loss", "accuracy");
     }
-    fmt::print(
-        "{:>6} {:>7.2f} {:>9.2e}   {:>11.4f} {:>7.4f} {:>8.4f}   {:>9.4f} {:>7.4f} {:>8.4f}\n",
-        m.step, m.epoch, m.lr, m.train_cost(), m.train.loss, m.train.accuracy, m.validation_cost(),
-        m.validation.loss, m.validation.accuracy);
+    print("{:>6} {:>7.2f} {:>9.2e}   {:>11.4f} {:>7.4f} {:>8.4f}   {:>9.4f} {:>7.4f} {:>8.4f}\n",
+          m.step, m.epoch, m.lr, m.train_cost(), m.train.loss, m.train.accuracy,
+          m.validation_cost(), m.validation.loss, m.validation.accuracy);
     std::fflush(stdout);
   };
 }
@@ -115,17 +121,20 @@ void Run::save(const std::vector<optim::Measurement>& history, const FinalScores
                         {"options", options_json(command_line)},
                         {"parameters", parameters.count()},
                         {"steps", steps_},
+                        {"steps_before_resumption", steps_before_},
                         {"seconds", seconds_},
                         {"final", to_json(scores)}};
-  write_file(folder_ / result_names[0], optim::to_csv(history));
-  write_file(folder_ / result_names[1], summary.dump(2) + "\n");
-  write_model(folder_ / result_names[2], program_, parameters, images.standardizer);
+  // what takes longest to get again comes first
+  write_model(folder_ / weights_name, program_, parameters, images.standardizer);
+  write_file(folder_ / history_name, optim::to_csv(history));
+  write_file(folder_ / summary_name, text_of(summary));
 }
 
 std::string Run::closing_line() const {
   return fmt::format(
-      "{} steps in {:.1f} s; history.csv, summary.json and weights.safetensors in {}", steps_,
-      seconds_, folder_.string());
+      "{} steps{} in {:.1f} s; history.csv, summary.json and weights.safetensors in {}", steps_,
+      steps_before_ > 0 ? fmt::format(", {} of them", steps_ - steps_before_) : "", seconds_,
+      folder_.string());
 }
 
 template void Run::save(const std::vector<optim::Measurement>&, const FinalScores&,

@@ -18,15 +18,17 @@ namespace tapegrad::examples {
 /// long run starts. Throws FileError.
 void prepare_folder(const std::filesystem::path& folder);
 
-/// How a run ended on the three sets, and the penalty that turns a loss into a cost.
+/// How good the weights that a run leaves are on the three sets, the penalty that turns a loss into
+/// a cost, and the step that they are of.
 struct FinalScores {
+  Index step = 0;
   double penalty = 0;
   optim::Scores train;
   optim::Scores validation;
   optim::Scores test;
 };
 
-FinalScores final_scores(const optim::Measurement& last, const optim::Scores& test);
+FinalScores final_scores(const optim::Measurement& kept, const optim::Scores& test);
 
 /// A table of cost, loss and accuracy, a line per set.
 std::string to_string(const FinalScores& scores);
@@ -48,6 +50,9 @@ class Run {
             const ParameterList<T>& parameters, const Dataset& images,
             const CommandLine& command_line);
 
+  /// Tells that a resumed run began after so many steps: the seconds are those of the others.
+  void went_on_after(Index step) { steps_before_ = step; }
+
   /// "1000 steps in 2.2 s; history.csv, ... in runs/assignment2"
   std::string closing_line() const;
 
@@ -57,6 +62,7 @@ class Run {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   double seconds_ = 0;
   Index steps_ = 0;
+  Index steps_before_ = 0;
 };
 
 }  // namespace tapegrad::examples

@@ -4,6 +4,7 @@
 
 #include "autograd/anomaly.h"
 #include "data/lint.h"
+#include "optim/notice.h"
 #include "tensor/kernels.h"
 
 namespace tapegrad::examples {
@@ -89,11 +90,11 @@ template void TrainingOptions::run(optim::Trainer<double>&, Index,
 
 void print_blas_warning() {
   const std::string warning = kernels::blas_warning();
-  if (!warning.empty()) fmt::print(stderr, "note: {}\n", warning);
+  if (!warning.empty()) optim::notice(fmt::format("note: {}\n", warning));
 }
 
 void print_notes(const std::vector<std::string>& findings) {
-  for (const std::string& finding : findings) fmt::print(stderr, "note: {}\n", finding);
+  for (const std::string& finding : findings) optim::notice(fmt::format("note: {}\n", finding));
 }
 
 void print_data_lint(const Dataset& images, const DatasetOptions& options) {

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tensor/safetensors.h"
 #include "tests/catch.h"
 #include "tests/data/temporary_folder.h"
 #include "tests/examples/program.h"
@@ -17,9 +18,11 @@ namespace {
 namespace fs = std::filesystem;
 using Catch::Matchers::Contains;
 using Catch::Matchers::StartsWith;
+using tapegrad::test::command_of;
 using tapegrad::test::contents;
 using tapegrad::test::Result;
 using tapegrad::test::run;
+using tapegrad::test::run_command;
 
 }  // namespace
 
@@ -163,8 +166,9 @@ TEST_CASE("programs: bad options are usage errors") {
     CHECK(result.output == text);
   };
   const std::string see = "Run `assignment2 --help` for the options.\n";
-  usage_error("assignment2 --lamda 1",
-              "assignment2: The following arguments were not expected: 1 --lamda\n" + see);
+  usage_error("assignment2 --lamda 1", "assignment2: not expected: --lamda 1\n" + see);
+  usage_error("assignment2 --hidden 0x10",
+              "assignment2: --hidden: 0x10 is not a number in 1 .. 100000\n" + see);
   usage_error("assignment2 --lambda -1",
               "assignment2: --lambda: -1 is not a number in 0 .. 1000000\n" + see);
   usage_error("assignment2 --lambda nan",
@@ -185,6 +189,17 @@ TEST_CASE("programs: bad options are usage errors") {
           see);
   usage_error("assignment2 --precision half",
               "assignment2: --precision: half not in {float,double}\n" + see);
+}
+
+TEST_CASE("programs: gradient_check takes no options that it would not obey") {
+  const tapegrad::test::TemporaryFolder folder;
+  for (const char* options : {"--full --json", "--report all --json", "--plant sign --report 004",
+                              "--full --plant sign"}) {
+    const Result result = run(folder.path(), std::string("gradient_check --synthetic ") + options);
+    CAPTURE(options, result.output);
+    CHECK(result.exit_code == 2);
+    CHECK_THAT(result.output, Contains("give one") || Contains("--json prints"));
+  }
 }
 
 TEST_CASE("programs: what cannot be done is said in one line, exit code 1") {
@@ -264,4 +279,80 @@ TEST_CASE("programs: --help lists every option with its default") {
     CHECK_THAT(help.output, Contains(option));
   }
   CHECK_THAT(help.output, Contains("--half-cycle COUNT=500"));
+}
+
+TEST_CASE("programs: a standard error that takes nothing changes nothing") {
+  const tapegrad::test::TemporaryFolder folder;
+  const std::string training =
+      command_of("assignment2 --quiet --synthetic --synthetic-images 200 --half-cycle 2 --out ");
+  for (const char* closed : {"2>/dev/full", "2>&-", ">&- 2>&-"}) {
+    const Result result =
+        run_command(folder.path(), "( " + training + "'" + closed + "' " + closed + " )");
+    CAPTURE(closed, result.output);
+    CHECK(result.exit_code == (closed[0] == '2' ? 0 : 1));
+    CHECK(contents(folder.path() / closed / "summary.json").size() > 100);
+  }
+  CHECK(run_command(folder.path(), "( " + command_of("assignment2 --hidden 0") + " 2>&- )")
+            .exit_code == 2);
+}
+
+TEST_CASE("programs: help that cannot be printed is an error") {
+  const tapegrad::test::TemporaryFolder folder;
+  for (const char* closed : {">/dev/full", ">&-"}) {
+    const Result result =
+        run_command(folder.path(), "( " + command_of("assignment2 --help ") + closed + " )");
+    CHECK(result.exit_code == 1);
+    CHECK(result.output == "assignment2: cannot write to standard output\n");
+  }
+}
+
+TEST_CASE("programs: a path need not be UTF-8, and counts are decimal") {
+  const tapegrad::test::TemporaryFolder folder;
+  const std::string name = "bad\xff\xfe";
+  const Result result = run(folder.path(),
+                            "assignment2 --quiet --synthetic --synthetic-images 200 --hidden 010 "
+                            "--half-cycle 2 --out '" +
+                                name + "'");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK(fs::file_size(folder.path() / name / "weights.safetensors") > 100);
+  CHECK_THAT(contents(folder.path() / name / "summary.json"), Contains("\"hidden\": \"10\""));
+}
+
+TEST_CASE("programs: what will be needed at the end is looked for at the beginning") {
+  const tapegrad::test::TemporaryFolder folder;
+  const std::string few = "--quiet --synthetic --synthetic-images 200 ";
+  for (const std::string& program :
+       {"assignment1 --epochs 1 --pictures " + few, "assignment2 --half-cycle 2 --pictures " + few,
+        "lambda_search --half-cycle 2 " + few, std::string("reproduce --quick ")}) {
+    const Result result =
+        run_command(folder.path(), "PATH=/nowhere " + command_of(program + "--out without"));
+    CAPTURE(program, result.output);
+    CHECK(result.exit_code == 1);
+    CHECK_THAT(result.output, Contains("cannot run gnuplot: No such file or directory: install"));
+    CHECK_FALSE(fs::exists(folder.path() / "without"));
+  }
+  fs::create_directories(folder.path() / "out");
+  fs::create_symlink("/nowhere/file", folder.path() / "out/summary.json");
+  const Result result = run(folder.path(), "assignment2 --half-cycle 100000 " + few + "--out out");
+  CHECK(result.exit_code == 1);
+  CHECK(result.output == "assignment2: cannot write out/summary.json: No such file or directory\n");
+}
+
+TEST_CASE("programs: predict refuses weights that are damaged") {
+  const tapegrad::test::TemporaryFolder folder;
+  REQUIRE(run(folder.path(),
+              "assignment2 --quiet --synthetic --synthetic-images 200 --half-cycle 2 --out out")
+              .exit_code == 0);
+  const fs::path path = folder.path() / "out/weights.safetensors";
+  CHECK(run(folder.path(), "predict --synthetic --weights out/weights.safetensors").exit_code == 0);
+  tapegrad::Safetensors weights = tapegrad::read_safetensors(path);
+  auto bias = weights.at("2.bias").as<float>();
+  bias[3] = std::nanf("");
+  weights.tensors.erase("2.bias");
+  weights.add<float>("2.bias", bias);
+  tapegrad::write_safetensors(path, weights);
+  const Result result = run(folder.path(), "predict --synthetic --weights out/weights.safetensors");
+  CHECK(result.exit_code == 1);
+  CHECK_THAT(result.output, Contains("its weights are damaged"));
 }

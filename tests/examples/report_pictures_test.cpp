@@ -10,7 +10,9 @@
 #include "examples/report/charts.h"
 #include "examples/report/gnuplot.h"
 #include "examples/report/images.h"
+#include "examples/report/training_curves.h"
 #include "examples/support/image_file.h"
+#include "optim/schedule.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
 #include "tests/catch.h"
@@ -151,6 +153,20 @@ TEST_CASE("pictures: what gnuplot says is in the error, and no half picture is l
 
 TEST_CASE("pictures: a folder that cannot be written is an error") {
   CHECK_THROWS_AS(draw_curves("/proc/none", two_panels()), FileError);
+}
+
+TEST_CASE("pictures: a learning rate of many cycles is drawn from its lowest to its highest") {
+  const test::TemporaryFolder folder;
+  constexpr Index steps = 10'000;
+  const std::vector<optim::Measurement> ends{{.step = 0, .train = {2, 0.1}},
+                                             {.step = steps, .train = {1, 0.5}}};
+  const std::vector<History> histories{{"", ends}};
+  training_curves({folder.path() / "c"}, histories,
+                  optim::CyclicLr{.lr_min = 0.001, .lr_max = 0.1, .half_cycle = 5});
+  const std::string script = contents(folder.path() / "c.gp");
+  CHECK_THAT(script, Contains("\n5 0.1\n10 0.001\n15 0.1\n"));
+  CHECK_THAT(script, Contains("\n9995 0.1\n"));
+  CHECK_THAT(script, !Contains("\n10000 0.001\n"));  // the rate of a step that was not made
 }
 
 TEST_CASE("pictures: histograms count every value, in a bin or beside the axis") {

@@ -1,6 +1,7 @@
 // lambda_search as a user meets it: killed, resumed, with several jobs.
 #include <map>
 
+#include "examples/support/dataset.h"
 #include "tests/catch.h"
 #include "tests/data/temporary_folder.h"
 #include "tests/examples/program.h"
@@ -96,6 +97,13 @@ TEST_CASE("lambda_search: a journal that was edited is refused, one that holds i
                           command_of(on_few_images + "--jobs 1 --out out")));
   REQUIRE(fs::exists(journal));
   const std::string whole = contents(journal);
+  tapegrad::examples::DatasetOptions same;
+  same.synthetic = true;
+  same.validation = 200;
+  CHECK_THAT(
+      whole,
+      Contains(
+          tapegrad::examples::digest(tapegrad::examples::load_dataset(same).train).substr(0, 16)));
   const std::string damaged = whole.substr(0, whole.rfind(" 0.")) + " 7\n";
   std::ofstream(journal) << damaged;
   const Result refused = run(folder.path(), on_few_images + "--out out --resume");
