@@ -164,9 +164,9 @@ TEST_CASE("pictures: a learning rate of many cycles is drawn from its lowest to 
   training_curves({folder.path() / "c"}, histories,
                   optim::CyclicLr{.lr_min = 0.001, .lr_max = 0.1, .half_cycle = 5});
   const std::string script = contents(folder.path() / "c.gp");
-  CHECK_THAT(script, Contains("\n5 0.1\n10 0.001\n15 0.1\n"));
-  CHECK_THAT(script, Contains("\n9995 0.1\n"));
-  CHECK_THAT(script, !Contains("\n10000 0.001\n"));  // the rate of a step that was not made
+  CHECK_THAT(script, Contains("\n5 0.1 0\n10 0.001 0\n15 0.1 0\n"));
+  CHECK_THAT(script, Contains("\n9995 0.1 0\n"));
+  CHECK_THAT(script, !Contains("\n10000 0.001 0\n"));  // the rate of a step that was not made
 }
 
 TEST_CASE("pictures: histograms count every value, in a bin or beside the axis") {
