@@ -331,3 +331,13 @@ TEMPLATE_TEST_CASE("anomaly: products hide nothing behind zeros", "", float, dou
     }
   }
 }
+
+TEST_CASE("anomaly: what nobody watched may have gone wrong before") {
+  Parameter<double> w(Tensor<double>({1}, -1.0));
+  AnomalyDetector<double> detector;
+  Tape<double> tape;
+  const Var<double> loss = sum(sqrt(tape.parameter(w)));  // NaN already, but nobody watched
+  tape.observe(&detector);
+  CHECK_THROWS_WITH(tape.backward(loss),
+                    Catch::Contains("an operand that nobody watched was not finite either"));
+}

@@ -469,3 +469,20 @@ TEST_CASE(
   CHECK(products[0] == Tensor<double>({2}, 2));
   CHECK(products[1] == Tensor<double>({2}, 0.0));
 }
+
+TEST_CASE("hvp: of a parameter that the cost does not have it is zero") {
+  Parameter<Dual> used(Tensor<Dual>({1}, Dual(2.0)));
+  Parameter<Dual> unused(Tensor<Dual>({1}, Dual(3.0)));
+  ParameterList<Dual> all;
+  all.add("used", used).add("unused", unused);
+  {
+    unused.write()[0] = Dual(3.0, 1.0);
+    Tape<Dual> tape;
+    tape.backward(sum(square(tape.parameter(unused))));  // leaves a gradient with a tangent
+  }
+  const std::vector<Tensor<double>> v{Tensor<double>({1}, 1), Tensor<double>({1}, 1)};
+  const auto products = hvp(
+      all, [&](Tape<Dual>& tape) { return sum(square(tape.parameter(used))); }, v);
+  CHECK(products[0][0] == 2);
+  CHECK(products[1][0] == 0);
+}

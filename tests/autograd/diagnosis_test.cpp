@@ -342,3 +342,24 @@ TEST_CASE("gradcheck report: the histogram counts an entry that is NaN too") {
   CHECK(compared == 10);
   CHECK(counted(error_histogram(report)) == compared);
 }
+
+TEST_CASE("diagnosis: a row that is rightly zero is not missing") {
+  const double numeric[] = {1, 2, 0, 0, 3, 4};
+  const double analytic[] = {1, 2, 0, 0, 0, 0};
+  const double value[] = {1, -1, 1, 2, -1, 1};
+  CHECK(diagnose({.name = "w",
+                  .shape = {3, 2},
+                  .analytic = analytic,
+                  .numeric = numeric,
+                  .value = value}) == "w: row 2 missing (zero), the rest is right");
+}
+
+TEST_CASE("diagnosis: a factor near a round one is not that") {
+  const double numeric[] = {1, 2, -3};
+  const double analytic[] = {2.01, 4.02, -6.03};
+  const double value[] = {1, -1, 5};
+  CHECK_THAT(
+      diagnose(
+          {.name = "w", .shape = {3}, .analytic = analytic, .numeric = numeric, .value = value}),
+      Catch::Contains("every entry is 2.01 times"));
+}

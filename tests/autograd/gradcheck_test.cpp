@@ -11,6 +11,7 @@
 #include "nn/linear.h"
 #include "nn/sequential.h"
 #include "tensor/error.h"
+#include "tests/autograd/faulty.h"
 #include "tests/catch.h"
 
 using namespace tapegrad;
@@ -421,4 +422,62 @@ TEST_CASE("gradcheck: long steps of four and six points pass across a kink that 
         {.difference = scheme});
     CHECK(wrong.parameters[0].failed == 3);
   }
+}
+
+TEST_CASE("gradcheck: an entry that is NaN is the worst") {
+  const auto report = gradcheck({Tensor<double>({3}, 2.0)}, [](std::span<const Var<double>> x) {
+    const Var<double> off = test::faulty(x[0], {0, 0.5});
+    return sum(test::faulty(off, {2, std::nan("")}));
+  });
+  CHECK(report.parameters[0].failed == 2);
+  CHECK(report.parameters[0].worst == 2);
+}
+
+TEST_CASE("gradcheck: the report shows an entry that is NaN first") {
+  const auto report = gradcheck({Tensor<double>({3}, 2.0)}, [](std::span<const Var<double>> x) {
+    const Var<double> off = test::faulty(x[0], {0, 0.5});
+    return sum(test::faulty(off, {2, std::nan("")}));
+  });
+  const std::string shown = to_string(report);
+  CHECK(shown.find("in0[2]: analytic nan") < shown.find("in0[0]: analytic"));
+}
+
+TEST_CASE("gradcheck: a zero that changed its sign was not left alone") {
+  Parameter<double> w(Tensor<double>({2}, {0.0, 1.0}));
+  ParameterList<double> all;
+  all.add("w", w);
+  const auto report = gradcheck(all, [&](Tape<double>& tape) {
+    w.write()[0] = w.value()[0] == 0 ? -0.0 : w.value()[0];
+    return sum(tape.parameter(w));
+  });
+  CHECK_FALSE(report.restored);
+  CHECK_FALSE(std::signbit(w.value()[0]));
+}
+
+TEST_CASE("gradcheck: against exact derivatives small errors are found") {
+  Parameter<double> w(Tensor<double>({2}, {1.0, 2.0}));
+  Parameter<Dual> twin_w(Tensor<Dual>({2}));
+  ParameterList<double> all;
+  ParameterList<Dual> twin;
+  all.add("w", w);
+  twin.add("w", twin_w);
+  const auto report =
+      gradcheck(all,
+                [&](Tape<double>& tape) {
+                  return sum(test::faulty(tape.parameter(w), {0, 1e-9}));
+                },
+                {twin, [&](Tape<Dual>& tape) { return sum(tape.parameter(twin_w)); }});
+  CHECK(report.parameters[0].failed == 1);
+}
+
+TEST_CASE("gradcheck: a cost too noisy to judge by does not pass") {
+  Parameter<double> w(Tensor<double>({1}, 1.0));
+  ParameterList<double> all;
+  all.add("w", w);
+  const auto report = gradcheck(all, [&](Tape<double>& tape) {
+    const double noise = 1e-6 * std::sin(1e15 * w.value()[0]);
+    return sum(tape.parameter(w)) + noise;
+  });
+  CHECK(report.parameters[0].inconclusive == 1);
+  CHECK_FALSE(report.passed());
 }

@@ -382,3 +382,11 @@ TEST_CASE("ops: cross-entropy of no samples runs both passes") {
   v.tape.backward(loss);
   CHECK(v.tape.gradient(logits).size() == 0);
 }
+
+TEST_CASE("ops: conv2d takes strides and padding up to 2^31") {
+  Tape<double> tape;
+  const Tensor<double> x({0, 1, 1, 1}), w({1, 1, 1, 1}), b({1});
+  const Var<double> y = conv2d(tape.constant(x), tape.constant(w), tape.constant(b),
+                               {.stride = Index{1} << 31, .padding = Index{1} << 31});
+  CHECK(y.shape() == Shape{0, 1, 3, 3});
+}

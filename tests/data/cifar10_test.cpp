@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <fmt/format.h>
 #include <algorithm>
 #include <cstdlib>
 #include <string>
@@ -297,4 +298,10 @@ TEST_CASE("cifar10: a number of records that no file has is refused") {
     CHECK_THROWS_WITH(read_cifar10_file(folder.path() / "any.bin", records),
                       Catch::Contains(std::to_string(records) + " records in a file: need 0 to"));
   }
+}
+
+TEST_CASE("cifar10: a missing test batch is noticed") {
+  const test::TemporaryFolder folder;
+  for (int i = 1; i <= 5; ++i) write_file(folder.path() / fmt::format("data_batch_{}.bin", i), "x");
+  CHECK_THROWS_WITH(data::find_cifar10(folder.path()), Catch::Contains("has no test_batch.bin"));
 }

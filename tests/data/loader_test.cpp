@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "data/augment.h"
 #include "data/synthetic.h"
 #include "tensor/error.h"
 #include "tests/catch.h"
@@ -249,4 +250,25 @@ TEST_CASE("loader: a place that no training reaches is refused") {
   CHECK_THROWS_AS(loader.seek(std::numeric_limits<Index>::max()), DataError);
   loader.seek((Index{1} << 62) - 1);
   CHECK_NOTHROW(loader.next());
+}
+
+TEST_CASE("loader: moves are drawn from a stream of their own") {
+  const data::ImageSet set = data::synthetic_images(20, 1);
+  const auto standardizer = data::Standardizer::fit(set, data::Scope::none);
+  const data::Augment augment{.flip = true, .max_shift = 4};
+  Rng key(5);
+  key.split();  // the order's
+  const Rng child = key.split();
+  const Rng moves(child.seed(), child.stream());
+  data::Loader<double> loader(set, standardizer, 20, Rng(5), data::Order::sequential, augment);
+  const auto batch = loader.next();
+  std::vector<std::uint8_t> moved(3072);
+  std::vector<double> x(3072);
+  for (Index i = 0; i < 20; ++i) {
+    const data::Move move = data::draw_move(augment, moves, static_cast<std::uint64_t>(i));
+    data::move_image(set.image(i), move, 32, moved);
+    standardizer.apply<double>(moved, x);
+    data::clear_outside<double>(move, 32, x);
+    CHECK(std::equal(x.begin(), x.end(), batch.x.data() + i * 3072));
+  }
 }

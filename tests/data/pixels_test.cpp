@@ -64,3 +64,9 @@ TEST_CASE("pixels: truncating keeps the first ones in place") {
 TEST_CASE("pixels: more than there is memory is refused") {
   CHECK_THROWS_AS(Pixels(SIZE_MAX), std::bad_alloc);
 }
+
+TEST_CASE("pixels: truncating to the size there is changes nothing") {
+  data::Pixels pixels(3);
+  pixels.truncate(3);
+  CHECK(pixels.size() == 3);
+}

@@ -1,5 +1,6 @@
 #include "data/standardizer.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
@@ -226,4 +227,15 @@ TEST_CASE("standardizer: what cannot be standardised is refused") {
   const auto standardizer = Standardizer::fit(random_set(2, 4));
   std::vector<float> out(3);
   CHECK_THROWS_AS(standardizer.apply<float>(random_set(1, 4).image(0), out), DataError);
+}
+
+TEST_CASE("standardizer: sums beyond 64 bits are exact") {
+  data::ImageSet set(12'000);  // n^2 variance is above 2^64
+  for (Index i = 0; i < set.size(); i += 2) std::ranges::fill(set.image(i), std::uint8_t{255});
+  const auto standardizer = data::Standardizer::fit(set, data::Scope::global);
+  CHECK(std::abs(standardizer.std()[0] - 0.5) < 1e-12);
+}
+
+TEST_CASE("standardizer: an infinite deviation is refused") {
+  CHECK_THROWS_AS(data::Standardizer({0.0}, {INFINITY}), DataError);
 }

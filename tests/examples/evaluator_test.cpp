@@ -3,6 +3,9 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "data/synthetic.h"
+#include "nn/activations.h"
+#include "nn/batch_norm.h"
 #include "nn/dropout.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
@@ -238,4 +241,20 @@ TEST_CASE("evaluator: an ensemble needs snapshots, images and labels that the ne
   s.images.labels[3] = classes;
   CHECK_THROWS_AS(s.evaluate.ensemble(snapshots, s.images), DataError);
   CHECK_THROWS_AS(s.evaluate.predict(s.images), DataError);
+}
+
+TEST_CASE("evaluator: dead units are looked for in evaluation mode") {
+  Rng rng(1);
+  nn::Sequential<float> net;
+  net.add<nn::Linear<float>>(3072, 4, rng);
+  auto& norm = net.add<nn::BatchNorm<float>>(4);
+  net.add<nn::Relu<float>>();
+  std::ranges::fill(norm.running_mean.write(),
+                    1e6F);  // all units are dead, but not in training mode
+  const data::ImageSet images = data::synthetic_images(200, 1);
+  const auto standardizer = data::Standardizer::fit(images);
+  examples::Evaluator<float> evaluator(net, standardizer);
+  const auto found = evaluator.lint_units(images);
+  REQUIRE(found.size() == 1);
+  CHECK_THAT(found[0], Catch::Contains("4 of 4 units"));
 }

@@ -197,3 +197,9 @@ TEST_CASE("schedule options: what contradicts itself is refused") {
           "--step-factor has no meaning with --schedule constant, only with step");
   CHECK_THROWS_AS(ScheduleOptions{.kind = "square"}.schedule(), UsageError);
 }
+
+TEST_CASE("schedule options: a range of one rate is one") {
+  examples::ScheduleOptions options;
+  options.lr_min = options.lr_max;
+  CHECK_NOTHROW(options.schedule());
+}

@@ -4,7 +4,10 @@
 #include <cstdio>
 #include <vector>
 
+#include "data/synthetic.h"
+#include "examples/support/dataset.h"
 #include "examples/support/image_file.h"
+#include "examples/support/report_checks.h"
 #include "examples/support/run_folder.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
@@ -65,4 +68,25 @@ TEST_CASE("pictures: what is no picture is refused") {
   refused("P6 2 2 65535\n");
   refused("P6 99999999999999999999 1 255\n");
   refused("P6 2 2 255\nabc");
+}
+
+TEST_CASE("dataset: validation must leave images to train on") {
+  examples::DatasetOptions options;
+  options.synthetic = true;
+  options.synthetic_images = 100;
+  options.train_batches = 5;
+  options.validation = 500;
+  CHECK_THROWS_AS(examples::load_dataset(options), examples::UsageError);
+}
+
+TEST_CASE("dataset: other labels are another set") {
+  const data::ImageSet images = data::synthetic_images(10, 1);
+  data::ImageSet other = images;
+  other.labels[0] = (other.labels[0] + 1) % 10;
+  CHECK(examples::digest(images) != examples::digest(other));
+}
+
+TEST_CASE("report checks: a bound is met from below") {
+  CHECK(examples::CheckFigure{"W1", 1e-5, 1e-9, 0, true}.same_order());
+  CHECK_FALSE(examples::CheckFigure{"W1", 1e-5, 2e-5, 0, true}.same_order());
 }

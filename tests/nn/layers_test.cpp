@@ -295,3 +295,18 @@ TEST_CASE("batch norm: whoever unfreezes a model, its statistics are not trained
   layer.running_var.freeze(false);
   CHECK(layer.running_var.frozen());
 }
+
+TEST_CASE("conv2d layer: initialisers are told fan-in and fan-out") {
+  Rng rng(1);
+  nn::Conv2d<double> layer(1, 8, 3, rng, {}, [](Index in, Index out) {
+    CHECK(in == 9);
+    CHECK(out == 72);
+    return 1.0;
+  });
+}
+
+TEST_CASE("activations: leaky relu leaks a hundredth") {
+  nn::LeakyRelu<double> leaky;
+  Tape<double> tape;
+  CHECK(leaky(tape.constant(-1.0)).item() == -0.01);
+}

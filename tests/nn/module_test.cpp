@@ -263,3 +263,9 @@ TEST_CASE("module: the generators of a list that is about to go are the caller's
     count += g.name == "0.rng" ? 1 : 100;
   CHECK(count == 1);
 }
+
+TEST_CASE("summary: a thousand has its comma") {
+  Rng rng(1);
+  nn::Linear<float> layer(99, 10, rng);  // 990 + 10 numbers
+  CHECK_THAT(nn::summary(layer, {1, 99}), Catch::Contains("1,000\n"));
+}

@@ -63,3 +63,12 @@ TEST_CASE("snapshots: where one does not fit, nothing is written") {
   CHECK_THROWS_AS(snapshots.restore(0, other), ShapeError);
   CHECK(a.value()[0] == 5);
 }
+
+TEST_CASE("snapshots: there is none before the first") {
+  Parameter<float> w(Tensor<float>({1}, 3));
+  ParameterList<float> all;
+  all.add("w", w);
+  nn::Snapshots<float> snapshots;
+  snapshots.add(all);
+  CHECK_THROWS_AS(snapshots.restore(-1, all), OptionError);
+}

@@ -117,3 +117,12 @@ TEST_CASE("adagrad: impossible settings are refused") {
   CHECK_THROWS_AS(make({.initial = std::numeric_limits<double>::infinity()}), OptionError);
   CHECK_THROWS_AS(make({.clip = {.value = -1}}), OptionError);
 }
+
+TEST_CASE("adagrad: a start that is infinite as a float is refused") {
+  Parameter<float> w(Tensor<float>({1}, 1));
+  ParameterList<float> all;
+  all.add("w", w);
+  CHECK_THROWS_AS(
+      optim::AdaGrad<float>(optim::one_group(all), optim::Constant{0.1}, {.initial = 1e39}),
+      OptionError);
+}

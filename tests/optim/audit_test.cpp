@@ -208,3 +208,22 @@ TEST_CASE("audit: a parameter that is zero, has no gradient and is not moved is 
                                    {.lr = Constant{0.1}, .lambda = lambda});
   CHECK(report.passed());
 }
+
+TEST_CASE("audit: an unknown batch size explains nothing") {
+  Parameter<double> w(Tensor<double>({1, 2}, {1.0, -3.0}));
+  ParameterList<double> all;
+  all.add("w", w);
+  const double lambda = 0.1, lr = 0.1;
+  const auto loss = [&](Tape<double>& tape) {
+    return sum(square(tape.parameter(w)) * 0.5) + sum(tape.parameter(w));
+  };
+  const auto report = optim::audit_update(
+      all, [&](Tape<double>& tape) { return loss(tape) + sum(square(tape.parameter(w))) * lambda; },
+      [&] {
+        const View<double> x = w.write();
+        for (double& v : x) v -= lr * (v + 1 + 0.3 * 2 * lambda * v);
+      },
+      {.lr = [=](Index) { return lr; }, .lambda = lambda, .steps = 1});
+  REQUIRE(report.diagnosis.size() == 1);
+  CHECK(report.diagnosis[0] == "w: 0.3 times 2 lambda W in the update");
+}

@@ -317,3 +317,68 @@ TEST_CASE("checkpoints: pieces that could not be told apart are refused at once"
   CHECK(made({piece("batches"), piece("batches2"), piece("")}) == "nothing thrown");
   CHECK(made({piece("batches/validation"), piece("batches")}) == "nothing thrown");
 }
+
+namespace {
+struct Kept : test::TemporaryFolder {
+  Index value = 0;
+  std::vector<optim::StatePiece> pieces() {
+    return {optim::number_piece(
+        "counter", [this] { return value; }, [this](Index x) { value = x; })};
+  }
+  std::filesystem::path file(Index step) const {
+    return path() / fmt::format("step-{:09}.safetensors", step);
+  }
+  void fill(std::initializer_list<Index> steps) {
+    optim::Checkpoints c({.folder = path(), .keep = 9}, pieces());
+    for (const Index s : steps) {
+      value = s;
+      CHECK(c.save(s));
+    }
+  }
+};
+
+}  // namespace
+
+TEST_CASE("checkpoints: a later one that is of no use does not cost the newest") {
+  Kept folder;
+  folder.fill({40, 50});
+  std::filesystem::copy(folder.file(50), folder.file(90));
+  optim::Checkpoints c({.folder = folder.path(), .keep = 1, .resume = true, .warn = [](auto&) {}},
+                       folder.pieces());
+  CHECK(c.resume() == 50);
+  CHECK(c.save(55));
+  CHECK(optim::checkpoint_steps(folder.path()) == std::vector<Index>{55, 90});
+}
+
+TEST_CASE("checkpoints: one that was damaged and is saved anew stays") {
+  Kept folder;
+  folder.fill({40, 50});
+  write_file(folder.file(50), "damaged");
+  optim::Checkpoints c({.folder = folder.path(), .resume = true, .warn = [](auto&) {}},
+                       folder.pieces());
+  CHECK(c.resume() == 40);
+  CHECK(c.save(50));
+  CHECK(optim::checkpoint_steps(folder.path()) == std::vector<Index>{40, 50});
+}
+
+TEST_CASE("checkpoints: what was passed over as no state of that step stays after a save") {
+  Kept folder;
+  folder.fill({40, 50});
+  std::filesystem::copy(folder.file(50), folder.file(90));
+  optim::Checkpoints c({.folder = folder.path(), .resume = true, .warn = [](auto&) {}},
+                       folder.pieces());
+  CHECK(c.resume() == 50);
+  CHECK(c.save(55));
+  CHECK(std::filesystem::exists(folder.file(90)));
+}
+
+TEST_CASE("checkpoints: two numbers are not one") {
+  Index value = 7;
+  const auto piece = optim::number_piece(
+      "n", [&] { return value; }, [&](Index x) { value = x; });
+  Safetensors two;
+  const std::int64_t numbers[] = {1, 2};
+  two.add_integers("number", numbers);
+  CHECK_THROWS_AS(piece.restore(two), FormatError);
+  CHECK(value == 7);
+}

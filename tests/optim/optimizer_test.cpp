@@ -417,3 +417,16 @@ TEST_CASE("optimizer: what it remembers goes by the parameters' names") {
   CHECK(after.save().at("updates/" + all[1].name).integers() == std::vector<std::int64_t>{0});
   CHECK(serialize_safetensors(after.save()) == serialize_safetensors(before.save()));
 }
+
+TEST_CASE("gradient_norm: gradients that were used up do not count") {
+  Parameter<double> a(Tensor<double>({1}, 3)), b(Tensor<double>({1}, 4));
+  ParameterList<double> all;
+  all.add("a", a).add("b", b);
+  {
+    Tape<double> tape;
+    tape.backward(sum(tape.parameter(a) * 3.0) + sum(tape.parameter(b) * 4.0));
+  }
+  CHECK(optim::gradient_norm(optim::one_group(all)) == 5);
+  b.consume_gradient();
+  CHECK(optim::gradient_norm(optim::one_group(all)) == 3);
+}

@@ -1,5 +1,6 @@
 #include "optim/range_test.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -104,4 +105,18 @@ TEST_CASE("range test: where the loss does not fall there is no range to suggest
       optim::one_group(other.all), other.loss(), {},
       {.lr_min = 0.1, .lr_max = 0.15, .steps = 20, .measurements = 20});
   CHECK_FALSE(short_one.found());
+}
+
+TEST_CASE("range test: its last point is where it diverged") {
+  Parameter<double> w(Tensor<double>(Shape{2}, 1));
+  ParameterList<double> all;
+  all.add("w", w);
+  const auto loss = [&](Tape<double>& tape) { return sum(square(tape.parameter(w))) * 0.5 + 1; };
+  const auto t = optim::lr_range_test<double>(
+      optim::one_group(all), loss, {},
+      {.lr_min = 1e-3, .lr_max = 100, .steps = 60, .measurements = 10, .stop_at = 4});
+  REQUIRE(t.diverged);
+  double lowest = t.points[0].loss;
+  for (const auto& p : t.points) lowest = std::min(lowest, p.loss);
+  CHECK(t.points.back().loss > 4 * lowest);
 }

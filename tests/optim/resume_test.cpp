@@ -23,6 +23,7 @@
 #include "tensor/error.h"
 #include "tests/catch.h"
 #include "tests/data/temporary_folder.h"
+#include "tests/error_of.h"
 
 using namespace tapegrad;
 namespace fs = std::filesystem;
@@ -427,4 +428,56 @@ TEST_CASE("resume: the setting that is the trainer's own cannot be the user's") 
   CHECK_THROWS_AS(
       trainer.checkpoint({.folder = folder.path() / "kept", .settings = {{"numbers", "10"}}}, all),
       OptionError);
+}
+
+namespace {
+struct Square {
+  Parameter<double> w{Tensor<double>(Shape{}, 2)};
+  ParameterList<double> all = [this] {
+    ParameterList<double> list;
+    list.add("w", w);
+    return list;
+  }();
+  optim::Sgd<double> sgd{optim::one_group(all), optim::Constant{0.25}};
+  optim::Trainer<double> trainer{
+      sgd, [this](Tape<double>& tape) { return square(tape.parameter(w)); }, {}};
+};
+
+// What a resumed training says after a change to the file of its first step.
+template <class F>
+std::string resumed_after(F change) {
+  const test::TemporaryFolder folder;
+  {
+    Square s;
+    s.trainer.checkpoint({.folder = folder.path()}, s.all);
+    s.trainer.run(1);
+  }
+  const std::filesystem::path file = folder.path() / "step-000000001.safetensors";
+  Safetensors state = parse_with_checksums(read_file(file), "f");
+  change(state);
+  write_file(file, serialize_with_checksums(state));
+  return test::error_of<FormatError>([&] {
+    Square s;
+    s.trainer.checkpoint({.folder = folder.path(), .resume = true}, s.all);
+  });
+}
+
+}  // namespace
+
+TEST_CASE("resume: a best measurement that there is not is refused") {
+  CHECK(resumed_after([](Safetensors&) {}) == "nothing thrown");
+  CHECK_THAT(resumed_after([](Safetensors& f) {
+               const std::int64_t behind[] = {2, 0, 0};  // of two measurements
+               f.add_integers("trainer/best_stopped_kept", behind);
+             }),
+             Catch::Contains("its history and its best do not fit together"));
+}
+
+TEST_CASE("resume: a number of steps beyond counting is refused") {
+  CHECK_THAT(resumed_after([](Safetensors& f) {
+               Tensor<double> history = f.at("trainer/history").as<double>();
+               history(1, 0) = 1e300;
+               f.add<double>("trainer/history", history);
+             }),
+             Catch::Contains("the history has a measurement after 1e+300 steps"));
 }

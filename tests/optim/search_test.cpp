@@ -331,3 +331,15 @@ TEST_CASE("search: a range around a setting outside is one inside, around none i
   }
   CHECK_THROWS_AS(optim::around(lambda, {std::nan("")}, 0.5), OptionError);
 }
+
+TEST_CASE("search: trials of other budgets tie with none") {
+  const std::vector<optim::Setting> settings{{1}, {2}, {3}, {4}};
+  const auto rows =
+      optim::search(settings,
+                    [](const optim::Trial& t) {
+                      return t.budget == 1 ? 0.5 - 0.01 * static_cast<double>(t.setting) : 0.4;
+                    },
+                    {.budget = 2, .halving = 2, .validation_images = 10});
+  REQUIRE(rows.back().budget == 1);
+  CHECK_FALSE(rows.back().tied);
+}

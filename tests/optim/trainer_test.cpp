@@ -497,3 +497,9 @@ TEST_CASE("trainer: what is saved is also what keep_best keeps") {
   CHECK(best_mean != 0);
   CHECK(norm.running_mean.value()[0] == best_mean);
 }
+
+TEST_CASE("history: an infinite loss was measured") {
+  optim::Measurement m;
+  m.train = {INFINITY, 0.1};
+  CHECK_THAT(optim::to_csv({m}), Catch::Contains(",inf,0.1,"));
+}

@@ -114,3 +114,10 @@ TEST_CASE("checksums: no tensor may take their name or follow them") {
   before.tensors["a"] = {"U8", {1}, Bytes(1)};
   CHECK(parse_with_checksums(serialize_with_checksums(before), "a") == before);
 }
+
+TEST_CASE("checksums: any name may stand behind that of the checksums") {
+  Safetensors file;
+  file.add<float>("~zeta", Tensor<float>({1}, 2));
+  file.tensors["\u00e9"] = {"U8", {0}, {}};
+  CHECK(parse_with_checksums(serialize_with_checksums(file), "f") == file);
+}

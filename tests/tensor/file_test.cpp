@@ -203,3 +203,23 @@ TEST_CASE("file: whether a file can be made or replaced is tried without a trace
   CHECK_THROWS_AS(require_replaceable(folder / "round"), FileError);
   CHECK_THROWS_WITH(require_replaceable(folder / "device"), Catch::Contains("a device or pipe"));
 }
+
+TEST_CASE("file: of hidden files only those that write_file left are swept") {
+  const test::TemporaryFolder folder;
+  write_file(folder.path() / ".tapegrad-notes", "the user's");
+  write_file(folder.path() / ".tapegrad-99-0.part", "half");
+  remove_temporary_files(folder.path());
+  CHECK(std::filesystem::exists(folder.path() / ".tapegrad-notes"));
+  CHECK_FALSE(std::filesystem::exists(folder.path() / ".tapegrad-99-0.part"));
+}
+
+TEST_CASE("file: a replaced file keeps its permissions") {
+  const test::TemporaryFolder folder;
+  const std::filesystem::path path = folder.path() / "a";
+  write_file(path, "old");
+  const auto mode = std::filesystem::perms::owner_read | std::filesystem::perms::owner_write |
+                    std::filesystem::perms::group_read;
+  std::filesystem::permissions(path, mode);
+  write_file(path, "new");
+  CHECK(std::filesystem::status(path).permissions() == mode);
+}

@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <limits>
 #include <numeric>
 
@@ -158,4 +159,25 @@ TEST_CASE("format: shapes, views and widths") {
   CHECK(fmt::format("{} {}", x.shape(), Shape{}) == "[2] []");
   CHECK(fmt::format("{:>9}|{:<9}|", x, x.shape()) == "  [1. 2.]|[2]      |");
   CHECK(to_string(x) == "[1. 2.]");
+}
+
+TEST_CASE("format: the smallest number that is written out") {
+  CHECK(text<double>({}, {1e-4}) == "0.0001");
+}
+
+TEST_CASE("format: the first number that is not written out") {
+  CHECK(text<double>({1}, {1e8}) == "[1.e+08]");
+}
+
+TEST_CASE("format: the smallest number of an array that is written out") {
+  CHECK(text<double>({2}, {1e-4, 0.01}) == "[0.0001 0.01  ]");
+}
+
+TEST_CASE("format: nothing is left out where all rows are shown") {
+  const std::string shown = fmt::format("{}", Tensor<double>({6, 200}));
+  CHECK(std::ranges::count(shown, '\n') == 5);
+}
+
+TEST_CASE("format: exponents of three digits") {
+  CHECK(text<double>({2}, {1e100, 1.0}) == "[1.e+100 1.e+000]");
 }

@@ -1,6 +1,7 @@
 #include "tensor/parallel.h"
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <thread>
 #include <vector>
@@ -44,4 +45,20 @@ TEST_CASE("parallel: the first exception comes through and nothing further is st
     CHECK(started < 1000);
   }
   CHECK_THROWS_AS(parallel_for(1, 0, [](Index) {}), OptionError);
+}
+
+TEST_CASE("parallel: of several exceptions the first piece's is thrown, whichever came first") {
+  for (const Index late : {0, 1}) {
+    std::atomic<int> begun = 0;
+    CHECK_THROWS_WITH(parallel_for(2, 2,
+                                   [&](Index i) {
+                                     ++begun;
+                                     while (begun < 2) std::this_thread::yield();
+                                     if (i == late) {
+                                       std::this_thread::sleep_for(std::chrono::milliseconds(20));
+                                     }
+                                     throw std::runtime_error(i == 0 ? "zero" : "one");
+                                   }),
+                      "zero");
+  }
 }

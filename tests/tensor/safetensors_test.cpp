@@ -335,3 +335,29 @@ TEST_CASE("safetensors: files on the disk") {
   fs::remove(path);
   CHECK_THROWS_AS(read_safetensors(path), FileError);
 }
+
+TEST_CASE("safetensors: an empty tensor may begin where another does") {
+  const std::string header = R"({"b":{"dtype":"U8","shape":[4],"data_offsets":[0,4]},)"
+                             R"("a":{"dtype":"U8","shape":[0],"data_offsets":[0,0]}})";
+  std::vector<std::byte> bytes(8);
+  bytes[0] = static_cast<std::byte>(header.size());
+  for (const char c : header + "1234") bytes.push_back(static_cast<std::byte>(c));
+  CHECK(parse_safetensors(bytes, "f").tensors.size() == 2);
+}
+
+TEST_CASE("safetensors: tensors that nobody asked for are not alike") {
+  Safetensors wanted, found;
+  wanted.add<float>("a", Tensor<float>({2}));
+  found = wanted;
+  CHECK_NOTHROW(require_alike(found, wanted, "state"));
+  found.add<float>("b", Tensor<float>({1}));
+  CHECK_THROWS_WITH(require_alike(found, wanted, "state"), "state: nothing here is called \"b\"");
+}
+
+TEST_CASE("safetensors: tensors of another type are not alike") {
+  Safetensors wanted, found;
+  wanted.add<float>("a", Tensor<float>({2}));
+  found.add<double>("a", Tensor<double>({2}));
+  CHECK_THROWS_WITH(require_alike(found, wanted, "state"),
+                    "state: \"a\" is F64 [2], but F32 [2] is needed");
+}
