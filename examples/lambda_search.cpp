@@ -113,19 +113,14 @@ void Options::add_options(CommandLine& command_line) {
   checkpoint.add_options(command_line);
 }
 
-// What tells a set of images from others: enough of its digest.
-std::string mark(const data::ImageSet& images) { return digest(images).substr(0, 16); }
-
 // What a stage's journal belongs to: everything that the scores depend on.
 std::string subject(const Options& o, const Dataset& images, const std::string& stage,
                     const optim::Axis& axis, Index settings, Index cycles) {
   return fmt::format(
-      "lambda_search {}: {} images ({}), {} to validate ({}), standardized {}, {} lambdas ({}) of "
-      "{} "
-      ".. {}, {} cycles at half-cycle {}, hidden {}, batch {}, {}, seed {}",
-      stage, images.train.size(), mark(images.train), images.validation.size(),
-      mark(images.validation), o.data.standardize, settings, o.sampling, axis.low, axis.high,
-      cycles, o.half_cycle_for(images), o.hidden, o.batch_size,
+      "lambda_search {}: {}, {} to validate, standardized {}, {} lambdas ({}) of {} .. {}, "
+      "{} cycles at half-cycle {}, hidden {}, batch {}, {}, seed {}",
+      stage, mark(images.train), mark(images.validation), o.data.standardize, settings, o.sampling,
+      axis.low, axis.high, cycles, o.half_cycle_for(images), o.hidden, o.batch_size,
       o.sequential ? "sequential" : "shuffled", o.seed);
 }
 
@@ -242,6 +237,10 @@ void train_best(const Options& options, double lambda, std::optional<Dataset> im
         images->train.size(), options.final_cycles, to_string(scores), folder.closing_line());
 }
 
+void remove_from(const std::filesystem::path& folder, std::initializer_list<const char*> names) {
+  for (const char* name : names) std::filesystem::remove(folder / name);
+}
+
 int run(const Options& options, const CommandLine& command_line) {
   if (options.low > options.high) throw UsageError("--low is above --high");
   if (options.low == options.high) {
@@ -282,10 +281,11 @@ int run(const Options& options, const CommandLine& command_line) {
   }
   const double best = (fine.empty() ? coarse : fine).front().values[0];
   if (options.final_cycles > 0) train_best(options, best, std::move(images), command_line);
+  // what an earlier search left would be taken for this one's
+  if (fine.empty()) remove_from(options.out, {"fine.csv"});
+  if (options.final_cycles == 0) remove_results(options.out);
   draw(options.out, coarse, fine);
-  for (const char* journal : {"coarse.journal", "fine.journal"}) {
-    std::filesystem::remove(std::filesystem::path(options.out) / journal);
-  }
+  remove_from(options.out, {"coarse.journal", "fine.journal"});
   print("\nbest lambda {:.4g}; coarse.csv{} and search.png, .svg, .gp in {}\n", best,
         fine.empty() ? "" : ", fine.csv", options.out);
   return 0;

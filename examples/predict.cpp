@@ -123,8 +123,8 @@ void classify_test_set(Model& model, const DatasetOptions& options) {
   const TestSet test = load_test_set(options);
   const optim::Scores scores = Evaluator<float>(model.net, model.standardizer)(test.images);
   require_finite(scores.loss);
-  print("{}\n{} test images: loss {:.4f}, accuracy {:.4f}\n", test.source, test.images.size(),
-        scores.loss, scores.accuracy);
+  print("{}\n{} test images: cross-entropy {:.4f}, accuracy {:.4f}\n", test.source,
+        test.images.size(), scores.loss, scores.accuracy);
 }
 
 }  // namespace

@@ -77,8 +77,8 @@ optim::CheckpointOptions CheckpointOptions::in(const std::string& inner,
       options.settings["--" + name] = value;
     }
   }
-  options.settings["the training images"] = digest(images.train);
-  options.settings["the validation images"] = digest(images.validation);
+  options.settings["the training images"] = mark(images.train);
+  options.settings["the validation images"] = mark(images.validation);
   return options;
 }
 

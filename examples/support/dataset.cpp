@@ -131,6 +131,10 @@ std::string digest(const data::ImageSet& images) {
          to_hex(sha256(std::as_bytes(std::span(images.labels))));
 }
 
+std::string mark(const data::ImageSet& images) {
+  return fmt::format("{} images ({})", images.size(), digest(images).substr(0, 16));
+}
+
 Dataset load_first_batch(const DatasetOptions& options) {
   const auto folder = chosen_folder(options);
   data::ImageSet images = folder ? read_training(*folder, 1)

@@ -41,6 +41,10 @@ Dataset load_dataset(const DatasetOptions& options);
 /// The SHA-256 of a set's pixels and labels, as hexadecimal digits.
 std::string digest(const data::ImageSet& images);
 
+/// What tells a set from others, for people: how many images and the beginning of their digest,
+/// "10000 images (0123456789abcdef)".
+std::string mark(const data::ImageSet& images);
+
 /// The first training batch alone, with its statistics; no validation or test images.
 Dataset load_first_batch(const DatasetOptions& options);
 

@@ -98,12 +98,12 @@ Predictions Evaluator<T>::predict(const data::ImageSet& images) {
     require_labels(batch.y, classes);
     const T* row = p.data();
     for (const std::int32_t label : batch.y) {
-      const auto likeliest =
-          nn::likeliest_class(std::span(row, static_cast<std::size_t>(classes)));
+      const auto likeliest = nn::likeliest_class(std::span(row, static_cast<std::size_t>(classes)));
       if (!likeliest) {
-        throw DataError(fmt::format("predict: for image {} the network's output is not a number: "
-                                    "its weights are damaged or its training diverged",
-                                    all.classes.size()));
+        throw DataError(
+            fmt::format("predict: for image {} the network's output is not a number: "
+                        "its weights are damaged or its training diverged",
+                        all.classes.size()));
       }
       all.classes.push_back(static_cast<std::int32_t>(*likeliest));
       all.probabilities.push_back(static_cast<double>(row[*likeliest]));

@@ -20,6 +20,7 @@ using Json = nlohmann::ordered_json;
 constexpr const char* history_name = "history.csv";
 constexpr const char* summary_name = "summary.json";
 constexpr const char* weights_name = "weights.safetensors";
+constexpr const char* result_names[] = {history_name, summary_name, weights_name};
 
 Json to_json(const optim::Scores& scores, double penalty) {
   return {{"cost", scores.loss + penalty}, {"loss", scores.loss}, {"accuracy", scores.accuracy}};
@@ -70,9 +71,11 @@ void prepare_folder(const std::filesystem::path& folder) {
   std::filesystem::create_directories(folder, error);
   if (error) throw FileError(fmt::format("cannot create {}: {}", folder.string(), error.message()));
   require_writable(folder);
-  for (const char* name : {history_name, summary_name, weights_name}) {
-    require_replaceable(folder / name);
-  }
+  for (const char* name : result_names) require_replaceable(folder / name);
+}
+
+void remove_results(const std::filesystem::path& folder) {
+  for (const char* name : result_names) std::filesystem::remove(folder / name);
 }
 
 FinalScores final_scores(const optim::Measurement& kept, const optim::Scores& test) {

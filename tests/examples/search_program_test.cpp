@@ -100,10 +100,8 @@ TEST_CASE("lambda_search: a journal that was edited is refused, one that holds i
   tapegrad::examples::DatasetOptions same;
   same.synthetic = true;
   same.validation = 200;
-  CHECK_THAT(
-      whole,
-      Contains(
-          tapegrad::examples::digest(tapegrad::examples::load_dataset(same).train).substr(0, 16)));
+  CHECK_THAT(whole,
+             Contains(tapegrad::examples::mark(tapegrad::examples::load_dataset(same).train)));
   const std::string damaged = whole.substr(0, whole.rfind(" 0.")) + " 7\n";
   std::ofstream(journal) << damaged;
   const Result refused = run(folder.path(), on_few_images + "--out out --resume");
@@ -166,4 +164,18 @@ TEST_CASE("lambda_search: what is kept of one search is nothing to another") {
   CHECK_THAT(same.output, Contains("trainings that went on"));
   CHECK(contents(folder.path() / "same/coarse.csv") ==
         contents(folder.path() / "first/coarse.csv"));
+}
+
+TEST_CASE("lambda_search: nothing of an earlier search is left beside a smaller one's results") {
+  const TemporaryFolder folder;
+  REQUIRE(run(folder.path(), small_search + "--out out").exit_code == 0);
+  const auto there = [&](const char* name) { return fs::exists(folder.path() / "out" / name); };
+  for (const char* name : {"fine.csv", "summary.json", "weights.safetensors"}) CHECK(there(name));
+  REQUIRE(
+      run(folder.path(), on_few_images + "--cycles 1 --fine-points 0 --final-cycles 0 --out out")
+          .exit_code == 0);
+  for (const char* name : {"fine.csv", "summary.json", "weights.safetensors"}) {
+    CHECK_FALSE(there(name));
+  }
+  CHECK(there("coarse.csv"));
 }
