@@ -288,8 +288,9 @@ constexpr Loops<T> table(const char* instruction_set) {
         return k == T(0) ? T(0) : dy * slope;
       }),
       .pow_base_vjp = ternary<T>([](T dy, T a, T b) {
-        const T slope = b * power(a, b - T(1));
-        return b == T(0) ? T(0) : dy * slope;
+        const T p = power(a, b - T(1));
+        const T slope = b * p;
+        return b == T(0) && p - p != T(0) ? T(0) : dy * slope;  // 0, not 0 times infinity
       }),
       .pow_exponent_vjp = ternary<T>([](T dy, T y, T a) {
         const T slope = y * logarithm(a);

@@ -486,3 +486,14 @@ TEST_CASE("hvp: of a parameter that the cost does not have it is zero") {
   CHECK(products[0][0] == 2);
   CHECK(products[1][0] == 0);
 }
+
+TEST_CASE("derivatives: the slope of a power goes on changing where the exponent is 0") {
+  Parameter<Dual> a(Tensor<Dual>({1}, Dual(2.0))), b(Tensor<Dual>({1}, Dual(0.0)));
+  ParameterList<Dual> all;
+  all.add("a", a).add("b", b);
+  const std::vector<Tensor<double>> along_b{Tensor<double>({1}, 0), Tensor<double>({1}, 1)};
+  const auto products = hvp(
+      all, [&](Tape<Dual>& tape) { return sum(pow(tape.parameter(a), tape.parameter(b))); },
+      along_b);
+  CHECK(products[0][0] == 0.5);  // d^2 a^b / da db = 1/a
+}
