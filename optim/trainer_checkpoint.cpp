@@ -114,7 +114,7 @@ void Trainer<T>::restore(const Safetensors& state) {
   history_ = std::move(history);
   best_ = static_cast<std::size_t>(progress[0]);
   stopped_ = progress[1] != 0;
-  kept_ = std::move(kept);
+  kept_ = options_.keep_best ? std::move(kept) : ParameterValues<T>();  // else it would grow old
 }
 
 template <Real T>

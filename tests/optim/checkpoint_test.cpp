@@ -314,6 +314,8 @@ TEST_CASE("checkpoints: pieces that could not be told apart are refused at once"
   CHECK_THAT(made({piece("batches"), piece("batches/validation")}),
              Contains("the piece of state \"batches\" and another have names that begin alike"));
   CHECK_THAT(made({piece(""), piece("batches")}), Contains("could not be told apart"));
+  const optim::StatePiece empty{"a/b", [] { return Safetensors(); }, [](const Safetensors&) {}};
+  CHECK_THAT(made({piece("a"), empty}), Contains("could not be told apart"));
   CHECK(made({piece("batches"), piece("batches2"), piece("")}) == "nothing thrown");
   CHECK(made({piece("batches/validation"), piece("batches")}) == "nothing thrown");
 }

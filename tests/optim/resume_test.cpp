@@ -396,7 +396,7 @@ TEST_CASE("resume: in the second of two runs, the first is not ended again") {
 
 TEST_CASE("resume: with keep_best, from a training without it, is refused") {
   const test::TemporaryFolder folder;
-  const auto train = [&](bool keep_best, bool resume) {
+  const auto train = [&](Index steps, bool keep_best, bool resume) {
     Parameter<double> w(Tensor<double>({2}, 1));
     ParameterList<double> all;
     all.add("w", w);
@@ -410,11 +410,12 @@ TEST_CASE("resume: with keep_best, from a training without it, is refused") {
          .keep_best = keep_best,
          .progress = false});
     trainer.checkpoint({.folder = folder.path() / "kept", .resume = resume}, all);
-    trainer.run(3);
+    trainer.run(steps);
   };
-  train(false, false);
-  CHECK_THROWS_WITH(train(true, true), Catch::Contains("keep_best was off"));
-  CHECK_NOTHROW(train(false, true));
+  train(3, true, false);
+  CHECK_NOTHROW(train(4, true, true));
+  CHECK_NOTHROW(train(5, false, true));
+  CHECK_THROWS_WITH(train(6, true, true), Catch::Contains("keep_best was off"));
 }
 
 TEST_CASE("resume: the setting that is the trainer's own cannot be the user's") {
