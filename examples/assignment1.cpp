@@ -53,18 +53,16 @@ struct Options : TrainingOptions {
   }
 };
 
-// The training's curves, the weights as images, and the probabilities of the true classes.
+// The training's curves and the weights as images.
 template <Real T>
 void draw(const std::filesystem::path& out, const std::vector<optim::Measurement>& measurements,
-          const optim::Schedule& schedule, nn::Sequential<T>& net, const Predictions& predictions,
-          const data::ImageSet& test) {
+          const optim::Schedule& schedule, nn::Sequential<T>& net) {
   const std::vector<report::History> histories{{"", measurements}};
   report::training_curves({.stem = out / "curves"}, histories, schedule);
   const View<const T> w = net.parameters()[0].parameter->value();
   Tensor<float> weights(w.shape());
   std::transform(w.begin(), w.end(), weights.begin(), [](T x) { return static_cast<float>(x); });
   report::weight_templates({.stem = out / "weights"}, weights, data::cifar10_classes);
-  report::true_probabilities({.stem = out / "true_probabilities"}, test, predictions);
 }
 
 // Trains with one setting. `inner` is its folder inside those of results and checkpoints.
@@ -109,8 +107,11 @@ FinalScores train(const Options& options, const Setting& setting, const Dataset&
   const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
   const FinalScores scores = final_scores(kept, evaluate(images.test));
   run.save(trainer.history(), scores, net.parameters(), images, command_line);
-  if (options.pictures)
-    draw(out, trainer.history(), schedule, net, evaluate.predict(images.test), images.test);
+  if (options.pictures) {
+    draw(out, trainer.history(), schedule, net);
+    report::true_probabilities({.stem = out / "true_probabilities"}, images.test,
+                               evaluate.predict(images.test));
+  }
   return scores;
 }
 

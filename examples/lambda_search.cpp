@@ -232,6 +232,7 @@ void train_best(const Options& options, double lambda, std::optional<Dataset> im
   const TrainingRun run = train(plan, *images, {}, options.checkpoint.keeping(*images));
   FinalScores scores = final_scores(run.history.back(), run.test);
   scores.train = run.train;
+  folder.went_on_after(run.steps_before);
   folder.save(run.history, scores, run.network->parameters(), *images, command_line);
   print("\nfinal training, lambda {:.4g}, {} images, {} cycles\n{}\n{}\n", lambda,
         images->train.size(), options.final_cycles, to_string(scores), folder.closing_line());
@@ -281,9 +282,7 @@ int run(const Options& options, const CommandLine& command_line) {
   }
   const double best = (fine.empty() ? coarse : fine).front().values[0];
   if (options.final_cycles > 0) train_best(options, best, std::move(images), command_line);
-  // what an earlier search left would be taken for this one's
-  if (fine.empty()) remove_from(options.out, {"fine.csv"});
-  if (options.final_cycles == 0) remove_results(options.out);
+  if (fine.empty()) remove_from(options.out, {"fine.csv"});  // of an earlier search
   draw(options.out, coarse, fine);
   remove_from(options.out, {"coarse.journal", "fine.journal"});
   print("\nbest lambda {:.4g}; coarse.csv{} and search.png, .svg, .gp in {}\n", best,

@@ -62,7 +62,7 @@ int write_bands(const Options& options) {
   if (options.report != "all" && !options.quick) {
     throw UsageError("the table of bands needs all reports");
   }
-  require_replaceable(options.bands);  // before an hour of training, not after
+  for (const char* end : {"", ".part"}) require_replaceable(options.bands + end);  // before hours
   PlannedImages images(options.data, options.quick);
   std::map<std::pair<std::string, std::string>, std::string> lines;
   std::string header = "figure,method";

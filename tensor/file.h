@@ -47,7 +47,9 @@ void write_file(const std::filesystem::path& path, std::string_view text);
 /// Throws FileError unless files can be made in the folder; now, and not after hours of work.
 void require_writable(const std::filesystem::path& folder);
 
-/// Throws FileError unless write_file can make or replace the file.
+/// Throws FileError where write_file could not make or replace the file, as far as that shows
+/// before: for what is no file, for links that lead nowhere, and for a folder in which no files can
+/// be made.
 void require_replaceable(const std::filesystem::path& file);
 
 /// Keeps other processes from using a folder as this one does, as long as it lives: also a killed

@@ -74,10 +74,6 @@ void prepare_folder(const std::filesystem::path& folder) {
   for (const char* name : result_names) require_replaceable(folder / name);
 }
 
-void remove_results(const std::filesystem::path& folder) {
-  for (const char* name : result_names) std::filesystem::remove(folder / name);
-}
-
 FinalScores final_scores(const optim::Measurement& kept, const optim::Scores& test) {
   return {kept.step, kept.penalty, kept.train, kept.validation, test};
 }

@@ -18,9 +18,6 @@ namespace tapegrad::examples {
 /// long run starts. Throws FileError.
 void prepare_folder(const std::filesystem::path& folder);
 
-/// Removes the three files that a run saves there, if they are there.
-void remove_results(const std::filesystem::path& folder);
-
 /// How good the weights that a run leaves are on the three sets, the penalty that turns a loss into
 /// a cost, and the step that they are of.
 struct FinalScores {

@@ -222,6 +222,28 @@ TEST_CASE("interrupt: a signal that is ignored stays ignored") {
   CHECK(result.exit_code == 0);
 }
 
+TEST_CASE("interrupt: a signal that is ignored stays ignored after another one") {
+  const TemporaryFolder folder;
+  const Result result = tapegrad::test::run_command(
+      folder.path(), "trap '' INT; " +
+                         command_of("assignment2 --quiet --half-cycle 100000 " + images) +
+                         " & sleep 1; kill -TERM $!; kill -INT $!; wait $!");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 128 + SIGTERM);
+}
+
+TEST_CASE("interrupt: a terminal that is closed, which is told twice, leaves a checkpoint") {
+  const TemporaryFolder folder;
+  Running first(folder.path(), training + "--out out --checkpoint kept --every 100");
+  first.wait_for("\n    20 ");
+  first.send(SIGHUP);
+  std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  const Result stopped = first.interrupt(SIGHUP);
+  CAPTURE(stopped.output);
+  CHECK(stopped.exit_code == 128 + SIGHUP);
+  CHECK_THAT(stopped.output, Contains(", kept in kept/step-"));
+}
+
 TEST_CASE("interrupt: a search ends in good order and goes on to the same tables") {
   const TemporaryFolder folder;
   REQUIRE(run(folder.path(), search + "--out whole").exit_code == 0);
