@@ -104,7 +104,7 @@ TEST_CASE("image set: labels and pixels that do not match are refused") {
 
 TEST_CASE("image set: nothing is read or written where labels and pixels do not match") {
   const ImageSet whole = counting_set(4, 3);
-  for (const std::size_t labels : {3, 5}) {
+  for (const std::size_t labels : {std::size_t{3}, std::size_t{5}}) {
     ImageSet set = whole;
     set.labels.resize(labels);
     const std::string expected = fmt::format(
