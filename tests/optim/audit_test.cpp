@@ -213,17 +213,18 @@ TEST_CASE("audit: an unknown batch size explains nothing") {
   Parameter<double> w(Tensor<double>({1, 2}, {1.0, -3.0}));
   ParameterList<double> all;
   all.add("w", w);
-  const double lambda = 0.1, lr = 0.1;
+  const double strength = 0.1, rate = 0.1;
   const auto loss = [&](Tape<double>& tape) {
     return sum(square(tape.parameter(w)) * 0.5) + sum(tape.parameter(w));
   };
   const auto report = optim::audit_update(
-      all, [&](Tape<double>& tape) { return loss(tape) + sum(square(tape.parameter(w))) * lambda; },
+      all,
+      [&](Tape<double>& tape) { return loss(tape) + sum(square(tape.parameter(w))) * strength; },
       [&] {
         const View<double> x = w.write();
-        for (double& v : x) v -= lr * (v + 1 + 0.3 * 2 * lambda * v);
+        for (double& v : x) v -= rate * (v + 1 + 0.3 * 2 * strength * v);
       },
-      {.lr = [=](Index) { return lr; }, .lambda = lambda, .steps = 1});
+      {.lr = [=](Index) { return rate; }, .lambda = strength, .steps = 1});
   REQUIRE(report.diagnosis.size() == 1);
   CHECK(report.diagnosis[0] == "w: 0.3 times 2 lambda W in the update");
 }
