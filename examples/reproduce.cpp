@@ -62,7 +62,8 @@ int write_bands(const Options& options) {
   if (options.report != "all" && !options.quick) {
     throw UsageError("the table of bands needs all reports");
   }
-  for (const char* end : {"", ".part"}) require_replaceable(options.bands + end);  // before hours
+  // before an hour of training, not after
+  for (const char* end : {"", ".part"}) require_replaceable(options.bands + end);
   PlannedImages images(options.data, options.quick);
   std::map<std::pair<std::string, std::string>, std::string> lines;
   std::string header = "figure,method";

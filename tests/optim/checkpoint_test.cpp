@@ -341,7 +341,7 @@ struct Kept : test::TemporaryFolder {
 
 }  // namespace
 
-TEST_CASE("checkpoints: a later one that is of no use does not cost the newest") {
+TEST_CASE("checkpoints: one passed over stays after a save, and does not cost the newest") {
   Kept folder;
   folder.fill({40, 50});
   std::filesystem::copy(folder.file(50), folder.file(90));
@@ -361,17 +361,6 @@ TEST_CASE("checkpoints: one that was damaged and is saved anew stays") {
   CHECK(c.resume() == 40);
   CHECK(c.save(50));
   CHECK(optim::checkpoint_steps(folder.path()) == std::vector<Index>{40, 50});
-}
-
-TEST_CASE("checkpoints: what was passed over as no state of that step stays after a save") {
-  Kept folder;
-  folder.fill({40, 50});
-  std::filesystem::copy(folder.file(50), folder.file(90));
-  optim::Checkpoints c({.folder = folder.path(), .resume = true, .warn = [](auto&) {}},
-                       folder.pieces());
-  CHECK(c.resume() == 50);
-  CHECK(c.save(55));
-  CHECK(std::filesystem::exists(folder.file(90)));
 }
 
 TEST_CASE("checkpoints: two numbers are not one") {
