@@ -12,28 +12,44 @@ namespace {
 
 // Where b's rows, turned, fill blocks of columns, these are updates by outer products: a turned
 // part serves all rows of a, and the sums need not be added up across lanes. What is left of the
-// columns are dot products.
-constexpr bool turns_rows = lanes == 8;  // more seldom fill a block
+// columns are dot products. A turned part fills most of the first cache.
+constexpr Index turned_vectors = 3, turned_length = lanes == 16 ? 192 : 256;
+constexpr Index turned_width = turned_vectors * lanes;
 
 // Without such blocks so much of the rows is worked through at a time: a block's rows stay in the
 // first cache, and all rows of b in the second.
 constexpr Index dot_length = 1024;
 static_assert(dot_rows == update_rows);
 
+// Asks for rows [first, last) of what is turned after the columns from j on: the next ones of the
+// same part of k, or the first ones of the next part.
+inline void fetch_turned_next(const Product& p, Index blocks_end, Index start, Index length,
+                              Index j, Index first, Index last) {
+  const bool next_part = j + turned_width >= blocks_end;
+  const Index row = next_part ? 0 : j + turned_width;
+  const Index from = next_part ? start + length : start;
+  fetch(p.b, p.b_row, row + first, row + smaller(last, turned_width), from,
+        smaller(from + length, p.k));
+}
+
 // Rows [first, last) for a part of k: the dot products, and the first block of columns, while a
 // block's rows of a are at hand; then the other blocks.
 inline void narrow_part(const Product& p, Index blocks_end, Index start, Index length, Index first,
                         Index last) {
-  alignas(64) float turned[longest_part * block_width];
+  alignas(64) float turned[turned_length * turned_width];
   const bool fresh = p.fresh && start == 0;
-  for (Index j = 0; j == 0 || j < blocks_end; j += block_width) {
-    if (blocks_end > 0) turn_columns(p, start, length, j, block_width, turned);
-    for (Index i = first; i < last; i += update_rows) {
+  const Index share = share_of(turned_width, share_of(last - first, update_rows));
+  for (Index j = 0; j == 0 || j < blocks_end; j += turned_width) {
+    if (blocks_end > 0) turn_columns(p, start, length, j, turned_width, turned);
+    Index fetched = 0;  // of what is turned next, meanwhile
+    for (Index i = first; i < last; i += update_rows, fetched += share) {
       if (blocks_end > 0) {
+        fetch_turned_next(p, blocks_end, start, length, j, fetched, fetched + share);
         const float* a[update_rows];
         for (Index r = 0; r < update_rows; ++r)
           a[r] = p.a + smaller(i + r, p.m - 1) * p.a_row + start;
-        update_block_at(p, i, j, a, 1, turned, block_width, length, fresh);
+        update_block_at<update_rows, turned_vectors>(p, i, j, a, 1, turned, turned_width, length,
+                                                     fresh);
       }
       if (j == 0) dots_at(p, i, blocks_end, start, length);
     }
@@ -41,13 +57,13 @@ inline void narrow_part(const Product& p, Index blocks_end, Index start, Index l
 }
 
 void narrow(const Product& p, Index first, Index last) {
-  const Index blocks_end = turns_rows ? p.n / block_width * block_width : 0;
+  const Index blocks_end = p.n / turned_width * turned_width;
   if (p.fresh) {
     for (Index i = first; i < last; ++i) {
       for (Index j = blocks_end; j < p.n; ++j) p.out[i * p.out_row + j] = 0;
     }
   }
-  const Index part = blocks_end > 0 ? longest_part : dot_length;
+  const Index part = blocks_end > 0 ? turned_length : dot_length;
   for (Index start = 0; start < p.k; start += part) {
     narrow_part(p, blocks_end, start, smaller(part, p.k - start), first, last);
   }
