@@ -23,24 +23,18 @@ inline void decode_features(Index first, Index last, Index count, Index n,
   }
 }
 
-#if defined(__AVX2__) && defined(__FMA__)
-inline Eight widened(const std::uint8_t* from) {
-  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
-  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
-}
-
-// Eight bytes become eight numbers in one step, where the compiler's own loop takes several, and
+#if defined(__FMA__)
+// A vector of bytes becomes numbers in one step, where the compiler's own loop takes several, and
 // the images share the loads of scale and shift.
 inline void decode_features_of_four(Index first, Index last, Index n,
                                     const std::uint8_t* const* images, const float* scale,
                                     const float* shift, float* __restrict out) {
   const std::uint8_t* const image[] = {images[0], images[1], images[2], images[3]};
   Index i = first;
-  for (; i + 8 <= last; i += 8) {
-    const Eight factor = load_eight(scale + i), term = load_eight(shift + i);
+  for (; i + lanes <= last; i += lanes) {
+    const Lanes factor = load(scale + i), term = load(shift + i);
     for (Index r = 0; r < images_together; ++r) {
-      const Eight decoded = widened(image[r] + i) * factor + term;
-      memcpy(out + r * n + i, &decoded, sizeof decoded);
+      store(widened(image[r] + i) * factor + term, out + r * n + i);
     }
   }
   decode_features(i, last, images_together, n, images, scale, shift, out);
