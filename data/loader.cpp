@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "tensor/error.h"
+#include "tensor/kernels.h"
 #include "tensor/pieces.h"
 
 namespace tapegrad::data {
@@ -52,15 +53,21 @@ std::span<T> rows(View<T> x, Index first, Index count) {
                           static_cast<std::size_t>(count * columns));
 }
 
-Index rows_per_piece(Index features) {
-  return std::max<Index>(1, kernels::elements_per_piece / features);
+// Of n rows. They are decoded faster the more of them there are, as the next images are asked for
+// meanwhile: one piece for each thread, or a few where these would be long.
+Index rows_per_piece(Index n, Index features) {
+  constexpr Index long_piece = 64;
+  const Index threads = kernels::threads();
+  if (threads == 1) return n;
+  const Index pieces = threads * std::clamp<Index>(n / (threads * long_piece), 1, 4);
+  return std::max((n + pieces - 1) / pieces, kernels::elements_per_piece / features);
 }
 
 // Rows [first, last) of x = image(i) standardised, for each row i; some at a time, which is faster.
 template <Real T, class Image>
 void standardize_rows(const Standardizer& standardizer, Index first, Index last, Image image,
                       View<T> x) {
-  std::array<std::span<const std::uint8_t>, 32> images;
+  std::array<std::span<const std::uint8_t>, 128> images;
   for (Index i = first; i < last;) {
     const Index count = std::min(last - i, std::ssize(images));
     for (Index r = 0; r < count; ++r) images[static_cast<std::size_t>(r)] = image(i + r);
@@ -156,7 +163,7 @@ template <Real T>
 Batch<T> Loader<T>::next() {
   if (augment_.any()) return next_alone();  // there is room for one moved image
   prepare();
-  kernels::for_each_piece(batch_size(), rows_per_piece(images_->features),
+  kernels::for_each_piece(batch_size(), rows_per_piece(batch_size(), images_->features),
                           [this](Index first, Index last) { load_rows(first, last); });
   return hand_out();
 }
@@ -188,7 +195,7 @@ Batch<T> gather(const ImageSet& images, const Standardizer& standardizer, Index 
     throw DataError(fmt::format("gather: {} images from {} on asked for: there are {}", n, begin,
                                 images.size()));
   }
-  kernels::for_each_piece(n, rows_per_piece(images.features), [&](Index first, Index last) {
+  kernels::for_each_piece(n, rows_per_piece(n, images.features), [&](Index first, Index last) {
     standardize_rows(
         standardizer, first, last, [&](Index i) { return images.image(begin + i); }, out);
   });

@@ -160,7 +160,7 @@ void Standardizer::apply(std::span<const std::span<const std::uint8_t>> images,
   for (const auto& pixels : images) require_size(pixels.size(), mean_.size(), "pixels");
   require_size(out.size(), images.size() * mean_.size(), "numbers to write");
   const auto& [scale, shift] = std::get<Affine<T>>(affine_);
-  std::array<const std::uint8_t*, 32> pixels;  // enough for the loops to ask for images ahead
+  std::array<const std::uint8_t*, 128> pixels;  // the loops ask for images ahead among them
   for (std::size_t i = 0; i < images.size(); i += pixels.size()) {
     const auto group = images.subspan(i, std::min(pixels.size(), images.size() - i));
     std::transform(group.begin(), group.end(), pixels.begin(),
