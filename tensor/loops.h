@@ -200,9 +200,10 @@ struct WindowRun {
 /// `narrow` on its column and on n too, so it has the same bits whatever m is and wherever a
 /// product is cut into pieces. k >= 1.
 struct ProductLoops {
-  Index row_step;     // a piece of `narrow` begins at a multiple of so many rows
-  Index column_step;  // a piece of `updates` begins at a multiple of so many columns
-  bool general;  // whether they were measured to keep up with OpenBLAS on most shapes, not a few
+  Index lanes;            // of a vector
+  Index row_step;         // a piece of `narrow` begins at a multiple of so many rows
+  Index column_step;      // a piece of `updates` begins at a multiple of so many columns
+  Index block_columns;    // `narrow` is fastest where n is a multiple of so many
   Index longest_descent;  // a longer sum is not ready at once
   // rows [first, last) of a b^T: b is stored [n, k], and a_column is 1
   void (*narrow)(const Product& p, Index first, Index last);

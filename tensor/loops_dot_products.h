@@ -12,7 +12,7 @@ namespace {
 
 // A block of dot_rows x dot_columns elements is kept in registers: its sums, lane by lane, the
 // vectors of b's rows, and one of a's.
-constexpr Index dot_rows = lanes == 16 ? 5 : 4, dot_columns = lanes == 16 ? 5 : 3;
+constexpr Index dot_rows = lanes == 16 ? 8 : 4, dot_columns = 3;
 constexpr bool foretells_rows = lanes == 16;
 
 // The sum of each of four vectors' lanes.

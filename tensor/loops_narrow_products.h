@@ -32,31 +32,44 @@ inline void fetch_turned_next(const Product& p, Index blocks_end, Index start, I
         smaller(from + length, p.k));
 }
 
-// Rows [first, last) for a part of k: the dot products, and the first block of columns, while a
-// block's rows of a are at hand; then the other blocks.
-inline void narrow_part(const Product& p, Index blocks_end, Index start, Index length, Index first,
-                        Index last) {
+// The block of turned columns from j on in the rows from i on; half a block where no more are left.
+[[gnu::always_inline]] inline void turned_block_at(const Product& p, Index i, Index j,
+                                                   const float* turned, Index start, Index length,
+                                                   bool fresh) {
+  constexpr Index half = update_rows / 2;
+  const float* a[update_rows];
+  for (Index r = 0; r < update_rows; ++r) a[r] = p.a + smaller(i + r, p.m - 1) * p.a_row + start;
+  if (p.m - i <= half) {
+    update_block_at<half, turned_vectors>(p, i, j, a, 1, turned, turned_width, length, fresh);
+  } else {
+    update_block_at<update_rows, turned_vectors>(p, i, j, a, 1, turned, turned_width, length,
+                                                 fresh);
+  }
+}
+
+// The rows from `first` on for a part of k: the dot products, and the first block of columns, while
+// a block's rows of a are at hand; then the other blocks.
+inline void narrow_part(const Product& p, Index blocks_end, Index start, Index length,
+                        Index first) {
   alignas(64) float turned[turned_length * turned_width];
   const bool fresh = p.fresh && start == 0;
-  const Index share = share_of(turned_width, share_of(last - first, update_rows));
+  const Index share = share_of(turned_width, share_of(p.m - first, update_rows));
   for (Index j = 0; j == 0 || j < blocks_end; j += turned_width) {
     if (blocks_end > 0) turn_columns(p, start, length, j, turned_width, turned);
     Index fetched = 0;  // of what is turned next, meanwhile
-    for (Index i = first; i < last; i += update_rows, fetched += share) {
+    for (Index i = first; i < p.m; i += update_rows, fetched += share) {
       if (blocks_end > 0) {
         fetch_turned_next(p, blocks_end, start, length, j, fetched, fetched + share);
-        const float* a[update_rows];
-        for (Index r = 0; r < update_rows; ++r)
-          a[r] = p.a + smaller(i + r, p.m - 1) * p.a_row + start;
-        update_block_at<update_rows, turned_vectors>(p, i, j, a, 1, turned, turned_width, length,
-                                                     fresh);
+        turned_block_at(p, i, j, turned, start, length, fresh);
       }
       if (j == 0) dots_at(p, i, blocks_end, start, length);
     }
   }
 }
 
-void narrow(const Product& p, Index first, Index last) {
+void narrow(const Product& whole, Index first, Index last) {
+  Product p = whole;
+  p.m = last;
   const Index blocks_end = p.n / turned_width * turned_width;
   if (p.fresh) {
     for (Index i = first; i < last; ++i) {
@@ -65,7 +78,7 @@ void narrow(const Product& p, Index first, Index last) {
   }
   const Index part = blocks_end > 0 ? turned_length : dot_length;
   for (Index start = 0; start < p.k; start += part) {
-    narrow_part(p, blocks_end, start, smaller(part, p.k - start), first, last);
+    narrow_part(p, blocks_end, start, smaller(part, p.k - start), first);
   }
 }
 

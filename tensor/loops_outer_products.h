@@ -11,15 +11,13 @@ namespace {
 
 // A block of update_rows x update_vectors is kept in registers: its sums, the vectors of b's row,
 // and a number of a's column in all lanes.
-constexpr Index update_rows = lanes == 16 ? 5 : 4, update_vectors = lanes == 16 ? 5 : 3;
-constexpr Index blocks_per_panel = lanes == 16 ? 1 : 2;
-constexpr bool general_products = lanes == 8;
+constexpr Index update_rows = lanes == 16 ? 8 : 4, update_vectors = 3;
 
 // Columns of b are copied to where they lie close together, a panel at a time: it fills most of the
 // first cache and serves many rows of the result. So are as many rows of a as stay in the second
 // cache, which serve all panels. Both for a part of k at a time.
 constexpr Index block_width = update_vectors * lanes;
-constexpr Index panel = blocks_per_panel * block_width;
+constexpr Index panel = 2 * block_width;
 constexpr Index update_length = 128;
 constexpr Index panel_numbers = panel * update_length;
 constexpr Index rows_together = 256 / update_rows * update_rows;
@@ -198,17 +196,15 @@ template <Index rows = update_rows, Index vectors = update_vectors>
 }
 
 // The blocks of update_rows rows in a panel; of half as many or fewer, one block of half the rows
-// and the whole width, where a panel has twice a block's.
+// and the whole width of a panel.
 [[gnu::always_inline]] inline void update_panel_at(const Product& p, Index i, Index j0, Index width,
                                                    const float* const* a, const float* packed,
                                                    Index length, bool fresh) {
-  if constexpr (blocks_per_panel == 2) {
-    constexpr Index half = update_rows / 2;
-    if (width == panel && p.m - i <= half) {
-      update_block_at<half, 2 * update_vectors>(p, i, j0, a, update_rows, packed, width, length,
-                                                fresh);
-      return;
-    }
+  constexpr Index half = update_rows / 2;
+  if (width == panel && p.m - i <= half) {
+    update_block_at<half, 2 * update_vectors>(p, i, j0, a, update_rows, packed, width, length,
+                                              fresh);
+    return;
   }
   for (Index j = j0; j < smaller(j0 + width, p.n); j += block_width) {
     update_block_at(p, i, j, a, update_rows, packed + (j - j0), width, length, fresh);

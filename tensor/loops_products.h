@@ -10,9 +10,10 @@
 namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
 
-constexpr ProductLoops product_table = {.row_step = 2 * update_rows,
+constexpr ProductLoops product_table = {.lanes = lanes,
+                                        .row_step = update_rows / 2,
                                         .column_step = panel,
-                                        .general = general_products,
+                                        .block_columns = turned_width,
                                         .longest_descent = longest_part,
                                         .narrow = narrow,
                                         .updates = updates,

@@ -8,12 +8,15 @@
 namespace tapegrad::kernels {
 namespace {
 
-// At AVX2, beside OpenBLAS's kernels for Zen: 0.5 to 1.05 of its time, and 0.2 to 0.9 for fewer
-// than 24 columns (`script/bench kernels` has some at the bounds). Beyond these bounds the columns
-// of a block that are not there (small n) and copying (small m) cost more than is saved.
-Way choose_of_general(Op op_a, Op op_b, Index m, Index n, Index k) {
-  constexpr Index many_columns = 256;
-  if (op_a == Op::none && op_b == Op::transpose && n < many_columns) {
+// What is `rows_by_rows` is a b^T. Where few columns are computed, those of a block that are not
+// there cost more than is saved, where few rows, copying (`script/bench kernels` has some of the
+// bounds).
+constexpr Index many_columns = 256;
+
+// Beside OpenBLAS's kernels for Zen: 0.5 to 1.05 of its time, and 0.2 to 0.9 for fewer than 24
+// columns.
+Way choose_at_avx2(bool rows_by_rows, Index m, Index n, Index k) {
+  if (rows_by_rows && n < many_columns) {
     if (k >= 128) return n >= 5 ? Way::narrow : Way::blas;
     return n >= 24 && k >= 32 ? Way::updates : Way::blas;
   }
@@ -22,16 +25,14 @@ Way choose_of_general(Op op_a, Op op_b, Index m, Index n, Index k) {
   return m >= 32 || k <= 1024 ? Way::updates : Way::blas;
 }
 
-// At AVX-512, beside its kernels for SkylakeX, which are ahead on large matrices.
-Way choose_of_few(Op op_a, Op op_b, Index m, Index n, Index k) {
-  const bool short_rows = 5 <= n && n <= (m <= 256 ? 100 : 50);
-  if (op_a == Op::none && op_b == Op::transpose && m >= 32 && short_rows && k >= 1024) {
-    return Way::narrow;
-  }
-  constexpr Index in_the_second_cache = Index{128} * 1024;
-  const bool updates =
-      op_b == Op::none && m <= 128 && n >= 1024 && k >= 64 && m * k <= in_the_second_cache;
-  return updates ? Way::updates : Way::blas;
+// Beside its kernels for SkylakeX: 0.4 to 1.1. It has others for small matrices, which leave their
+// operands where they are.
+Way choose_at_avx512(bool rows_by_rows, Index m, Index n, Index k) {
+  const bool small = m * n * k <= 1'000'000;
+  if (n >= many_columns) return k >= 8 && (rows_by_rows || !small) ? Way::updates : Way::blas;
+  if (!rows_by_rows || m < 16) return Way::blas;
+  if (k < 128) return n >= 128 && k >= 32 ? Way::updates : Way::blas;
+  return n >= 48 || (n >= 5 && !small) ? Way::narrow : Way::blas;
 }
 
 // Cuts one side of a product, [0, length), at multiples of `step` into about as many pieces as
@@ -91,7 +92,9 @@ Product product(Op op_a, Op op_b, View<const float> a, View<const float> b, Targ
 // enough. Ours copy less, and little at a time.
 Way choose_way(const ProductLoops* own, Op op_a, Op op_b, Index m, Index n, Index k) {
   if (own == nullptr || m < 5) return Way::blas;
-  return own->general ? choose_of_general(op_a, op_b, m, n, k) : choose_of_few(op_a, op_b, m, n, k);
+  const bool rows_by_rows = op_a == Op::none && op_b == Op::transpose;
+  return own->lanes == 16 ? choose_at_avx512(rows_by_rows, m, n, k)
+                          : choose_at_avx2(rows_by_rows, m, n, k);
 }
 
 bool compute_own_product(Op op_a, Op op_b, View<const float> a, View<const float> b,

@@ -240,10 +240,10 @@ struct WeightGradient {
   float* dw;
 
   // So many channels' windows become columns together, whichever thread has them. For a group's
-  // places these stay in the second cache, and for 3 x 3 they fill three of narrow's blocks at
-  // AVX2.
+  // places these stay in the second cache, and for 3 x 3 they fill narrow's blocks.
   Index channels_together() const {
-    constexpr Index columns = 72, most = 24;
+    constexpr Index most = 24;
+    const Index columns = 3 * loops.block_columns;
     return std::clamp<Index>(columns / (f.window_height * f.window_width), 1, most);
   }
 
