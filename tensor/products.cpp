@@ -39,7 +39,7 @@ Way choose_at_avx512(bool rows_by_rows, Index m, Index n, Index k) {
 // there are threads, or more where those are long, so that a thread that is held up leaves more to
 // the others. What takes some ten microseconds is not worth handing over.
 Index piece_length(const Product& p, Index length, Index step) {
-  constexpr Index long_piece = 384, worth_sharing = Index{1} << 19;
+  constexpr Index long_piece = 768, worth_sharing = Index{1} << 19;
   const Index count = threads();
   if (count == 1 || p.m * p.n * p.k < worth_sharing) return length;
   const Index pieces = count * std::clamp<Index>(length / (count * long_piece), 1, 4);

@@ -11,9 +11,11 @@
 namespace tapegrad {
 namespace {
 
-// How often a waiting thread looks again before it gives the processor away: some 20 microseconds,
-// about the time between two products of a training step.
-constexpr int looks = 2000;
+// How often a waiting thread looks again before it gives the processor to others: some 20 to 40
+// microseconds, about the time between two products of a training step. A helper then looks on for
+// about the time of a step before it sleeps: to wake it takes long, and it may come to itself on the
+// caller's processor, where it is of no use until the system notices.
+constexpr int looks = 2000, looks_of_helper = looks + 1000;
 
 void pause() {
 #if defined(__x86_64__)
@@ -42,9 +44,10 @@ void ThreadPool::run_with_helpers(Index n, Work work) {
   work_ = work;
   count_ = static_cast<int>(n);
   done_.store(0, std::memory_order_relaxed);
+  from_end_.store(0, std::memory_order_relaxed);
   left_.store(count_, std::memory_order_release);
   left_.notify_all();
-  work_off();
+  for (int i = 0; take(); ++i) do_piece(i);
   for (int i = 0; done_.load(std::memory_order_acquire) < count_; ++i) {
     i < looks ? pause() : std::this_thread::yield();
   }
@@ -60,32 +63,33 @@ void ThreadPool::do_piece(Index i) {
   } catch (...) {
     if (!failed_.test_and_set(std::memory_order_relaxed)) error_ = std::current_exception();
   }
+  done_.fetch_add(1, std::memory_order_release);
 }
 
 void ThreadPool::help() {
   for (;;) {
     int left = left_.load(std::memory_order_relaxed);
-    for (int i = 0; left == 0 && i < looks; ++i) {
-      pause();
+    for (int i = 0; left == 0 && i < looks_of_helper; ++i) {
+      i < looks ? pause() : std::this_thread::yield();
       left = left_.load(std::memory_order_relaxed);
     }
     if (left < 0) return;
-    left == 0 ? left_.wait(0, std::memory_order_relaxed) : work_off();
+    if (left == 0) left_.wait(0, std::memory_order_relaxed);
+    while (take()) do_piece(count_ - 1 - from_end_.fetch_add(1, std::memory_order_relaxed));
   }
 }
 
-// Takes pieces until none is left. A stale `left` does no harm: what is taken is a piece of the
-// work that is there when the exchange succeeds.
-void ThreadPool::work_off() {
+// Whether one of the pieces that are left is now this thread's. A stale `left` does no harm: what
+// is taken is a piece of the work that is there when the exchange succeeds.
+bool ThreadPool::take() {
   int left = left_.load(std::memory_order_relaxed);
   while (left > 0) {
     if (left_.compare_exchange_weak(left, left - 1, std::memory_order_acquire,
                                     std::memory_order_relaxed)) {
-      do_piece(count_ - left);
-      done_.fetch_add(1, std::memory_order_release);
-      left = left_.load(std::memory_order_relaxed);
+      return true;
     }
   }
+  return false;
 }
 
 void ThreadPool::stop() {

@@ -53,7 +53,7 @@ class ThreadPool {
 
   void run_with_helpers(Index n, Work work);
   void help();
-  void work_off();
+  bool take();
   void do_piece(Index i);
   void stop();
 
@@ -66,8 +66,10 @@ class ThreadPool {
   int count_ = 0;
 
   // Who takes a piece counts `left_` down; only then may it read the above, which cannot change
-  // before that piece is counted as done.
+  // before that piece is counted as done. The caller takes the first ones and helpers the last, so
+  // that a thread has the same pieces again next time, whose memory its processor is nearest to.
   std::atomic<int> left_ = 0;  // negative: the helpers are to end
+  std::atomic<int> from_end_ = 0;
   std::atomic<int> done_ = 0;
   std::atomic_flag failed_;   // by the first piece that threw,
   std::exception_ptr error_;  // which left this
