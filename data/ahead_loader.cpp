@@ -2,12 +2,15 @@
 
 #include <utility>
 
+#include "tensor/kernels.h"
+
 namespace tapegrad::data {
 
 template <Real T>
 AheadLoader<T>::AheadLoader(const ImageSet& images, const Standardizer& standardizer,
                             Index batch_size, Rng rng, Order order, Augment augment)
-    : loaders_{Loader<T>(images, standardizer, batch_size, rng, order, augment),
+    : moves_images_(augment.any()),
+      loaders_{Loader<T>(images, standardizer, batch_size, rng, order, augment),
                Loader<T>(images, standardizer, batch_size, rng, order, augment)},
       thread_([this] { work(); }) {}
 
@@ -26,17 +29,26 @@ void AheadLoader<T>::work() {
     if (state == State::stopped) return;
     if (claim()) {
       gather(&Loader<T>::next_alone);
+      state_.notify_one();
     } else {
       state_.wait(state);
     }
   }
 }
 
-// Whether the requested batch is now the caller's to gather.
+// Whether the requested batch is now this thread's to gather.
 template <Real T>
 bool AheadLoader<T>::claim() {
   State expected = State::requested;
   return state_.compare_exchange_strong(expected, State::gathering);
+}
+
+// Whether the batch is now the caller's to gather.
+template <Real T>
+bool AheadLoader<T>::take_back() {
+  if (state_ != State::left) return claim();
+  state_ = State::gathering;
+  return true;
 }
 
 template <Real T>
@@ -49,19 +61,24 @@ void AheadLoader<T>::gather(Batch<T> (Loader<T>::*take)()) {
     error_ = std::current_exception();
   }
   state_ = State::ready;
-  state_.notify_one();
 }
 
+// What another core has decoded takes a processor longer to read: on several threads, longer than
+// decoding takes them. Moving images takes longer still.
 template <Real T>
 void AheadLoader<T>::request() {
-  state_ = State::requested;
-  state_.notify_one();
+  if (kernels::threads() > 1 && !moves_images_) {
+    state_ = State::left;
+  } else {
+    state_ = State::requested;
+    state_.notify_one();
+  }
 }
 
 // Takes a request back, or waits for what is being gathered: afterwards the thread rests.
 template <Real T>
 void AheadLoader<T>::settle() {
-  if (claim()) {
+  if (take_back()) {
     state_ = State::ready;
     return;
   }
@@ -70,7 +87,7 @@ void AheadLoader<T>::settle() {
 
 template <Real T>
 Batch<T> AheadLoader<T>::next() {
-  if (claim()) {
+  if (take_back()) {
     gather(&Loader<T>::next);
   } else {
     state_.wait(State::gathering);

@@ -12,7 +12,8 @@ namespace tapegrad::data {
 
 /// A Loader that gathers the next batch on a thread of its own while the caller works on the
 /// present one: the same batches, bit for bit. Where no core is free for that, the caller gathers
-/// what the thread has not begun, as Loader does. Keeps references as Loader does, and reads what
+/// what the thread has not begun, as Loader does; so it does where kernels::threads() share the
+/// work and no image is moved, as each thread then decodes what it needs itself. Keeps references as Loader does, and reads what
 /// they refer to at any time: neither may change while there is a loader of it. Belongs to one
 /// thread at a time.
 template <Real T>
@@ -42,7 +43,8 @@ class AheadLoader {
 
  private:
   enum class State : int {
-    requested,  // the batch is wanted, nobody has begun
+    requested,  // the batch is wanted of the thread, nobody has begun
+    left,       // the caller will gather it
     gathering,  // somebody is at it
     ready,      // it can be handed out
     stopped     // no more are wanted
@@ -50,9 +52,12 @@ class AheadLoader {
 
   void work();
   bool claim();
+  bool take_back();
   void gather(Batch<T> (Loader<T>::*take)());
   void request();
   void settle();
+
+  bool moves_images_;
 
   // Batches alternate between two loaders, so that one is filled while the other is read.
   std::array<Loader<T>, 2> loaders_;

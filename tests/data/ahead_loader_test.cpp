@@ -67,6 +67,22 @@ TEST_CASE("ahead loader: gathers the same while the threads work on other things
   }
 }
 
+TEST_CASE("ahead loader: gathers the same while the number of threads changes") {
+  const data::ImageSet set = data::synthetic_images(200, 1);
+  const auto standardizer = data::Standardizer::fit(set);
+  Loader<float> plain(set, standardizer, 40, Rng(3));
+  AheadLoader<float> ahead(set, standardizer, 40, Rng(3));
+  for (Index i = 0; i < 60; ++i) {
+    const test::Threads threads(i / 3 % 2 == 0 ? 1 : 3);
+    if (i % 7 == 6) {
+      plain.seek(i / 2);
+      ahead.seek(i / 2);
+    }
+    const auto expected = plain.next();
+    CHECK(equal(ahead.next(), expected));
+  }
+}
+
 TEST_CASE("ahead loader: a batch stays as it is until the next one is asked for") {
   const data::ImageSet set = data::synthetic_images(400, 1);
   const auto standardizer = data::Standardizer::fit(set);
