@@ -203,13 +203,14 @@ struct ProductLoops {
   Index lanes;            // of a vector
   Index row_step;         // a piece of `narrow` begins at a multiple of so many rows
   Index column_step;      // a piece of `updates` begins at a multiple of so many columns
+  Index tile_columns;     // of what `packed_updates` computes
   Index block_columns;    // `narrow` is fastest where n is a multiple of so many
   Index longest_descent;  // a longer sum is not ready at once
-  // rows [first, last) of a b^T: b is stored [n, k], and a_column is 1
-  void (*narrow)(const Product& p, Index first, Index last);
-  // columns [first, last) of op(a) op(b): b is stored [k, n] or, transposed, [n, k]
-  void (*updates)(const Product& p, Index first, Index last);
-  // all of op(a) b for n <= column_step: b is stored [k, column_step]
+  // a b^T from row `first` on: b is stored [n, k], and a_column is 1
+  void (*narrow)(const Product& p, Index first);
+  // op(a) op(b) from column `first` on: b is stored [k, n] or, transposed, [n, k]
+  void (*updates)(const Product& p, Index first);
+  // all of op(a) b for n <= tile_columns: b is stored [k, tile_columns]
   void (*packed_updates)(const Product& p);
   // out [channels kh kw, row_length] = each window's numbers, in its column
   void (*pack_windows)(const WindowPixels& w, const WindowRun* runs, Index count, float* out);

@@ -67,12 +67,10 @@ inline void narrow_part(const Product& p, Index blocks_end, Index start, Index l
   }
 }
 
-void narrow(const Product& whole, Index first, Index last) {
-  Product p = whole;
-  p.m = last;
+void narrow(const Product& p, Index first) {
   const Index blocks_end = p.n / turned_width * turned_width;
   if (p.fresh) {
-    for (Index i = first; i < last; ++i) {
+    for (Index i = first; i < p.m; ++i) {
       for (Index j = blocks_end; j < p.n; ++j) p.out[i * p.out_row + j] = 0;
     }
   }

@@ -211,15 +211,14 @@ template <Index rows = update_rows, Index vectors = update_vectors>
   }
 }
 
-// Columns [first, last) of some rows of the result, for a part of k; these rows of a are packed.
+// Some rows of the result, from column `first` on, for a part of k; these rows of a are packed.
 [[gnu::always_inline]] inline void update_rows_at(const Product& p, Index i0, Index rows,
                                                   const float* packed_rows, Index start,
-                                                  Index length, Index width, Index first,
-                                                  Index last) {
+                                                  Index length, Index width, Index first) {
   alignas(64) float packed[panel_numbers];
   const bool fresh = p.fresh && start == 0;
   const Index share = share_of(length, share_of(rows, update_rows));
-  for (Index j0 = first; j0 < last; j0 += width) {
+  for (Index j0 = first; j0 < p.n; j0 += width) {
     if (p.b_transposed) {
       turn_columns(p, start, length, j0, width, packed);
     } else {
@@ -229,7 +228,7 @@ template <Index rows = update_rows, Index vectors = update_vectors>
     for (Index i = 0; i < rows; i += update_rows, fetched += share) {
       if (!p.b_transposed) {  // rows of b^T are long enough to be foreseen
         fetch(p.b, p.b_row, fetched, smaller(fetched + share, start + length), j0 + width,
-              smaller(j0 + 2 * width, last));
+              smaller(j0 + 2 * width, p.n));
       }
       const float* a[update_rows];
       for (Index r = 0; r < update_rows; ++r) a[r] = packed_rows + i * length + r;
@@ -239,26 +238,26 @@ template <Index rows = update_rows, Index vectors = update_vectors>
 }
 
 [[gnu::always_inline]] inline void update_in_parts(const Product& p, Index width, Index part,
-                                                   float* packed_rows, Index first, Index last) {
+                                                   float* packed_rows, Index first) {
   for (Index start = 0; start < p.k; start += part) {
     const Index length = smaller(part, p.k - start);
     for (Index i = 0; i < p.m; i += rows_together) {
       const Index rows = smaller(rows_together, p.m - i);
       pack_rows(p, i, rows, start, length, packed_rows);
-      update_rows_at(p, i, rows, packed_rows, start, length, width, first, last);
+      update_rows_at(p, i, rows, packed_rows, start, length, width, first);
     }
   }
 }
 
 // A panel is narrow where k fills it. What is chosen decides over a sum's bits, so it must depend
 // on k alone.
-void updates(const Product& p, Index first, Index last) {
+void updates(const Product& p, Index first) {
   // on the stack: a step along a product must not run out of memory half-way
   alignas(64) float packed_rows[rows_together * longest_part];
   if (p.k <= update_length) {
-    update_in_parts(p, panel, update_length, packed_rows, first, last);
+    update_in_parts(p, panel, update_length, packed_rows, first);
   } else {
-    update_in_parts(p, block_width, longest_part, packed_rows, first, last);
+    update_in_parts(p, block_width, longest_part, packed_rows, first);
   }
 }
 

@@ -12,7 +12,8 @@ namespace {
 
 constexpr ProductLoops product_table = {.lanes = lanes,
                                         .row_step = update_rows / 2,
-                                        .column_step = panel,
+                                        .column_step = block_width,
+                                        .tile_columns = panel,
                                         .block_columns = turned_width,
                                         .longest_descent = longest_part,
                                         .narrow = narrow,

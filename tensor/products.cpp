@@ -47,8 +47,11 @@ Index piece_length(const Product& p, Index length, Index step) {
 }
 
 void compute_narrow(const ProductLoops& own, const Product& p) {
-  for_each_piece(p.m, piece_length(p, p.m, own.row_step),
-                 [&](Index first, Index last) { own.narrow(p, first, last); });
+  for_each_piece(p.m, piece_length(p, p.m, own.row_step), [&](Index first, Index last) {
+    Product piece = p;
+    piece.m = last;
+    own.narrow(piece, first);
+  });
 }
 
 // The longer side is cut: what each piece copies for itself is then the smaller operand.
@@ -58,12 +61,14 @@ void compute_updates(const ProductLoops& own, const Product& p) {
   const Index step = columns ? own.column_step : own.row_step;
   for_each_piece(length, piece_length(p, length, step), [&](Index first, Index last) {
     Product piece = p;
-    if (!columns) {
+    if (columns) {
+      piece.n = last;
+    } else {
       piece.m = last - first;
       piece.a += first * p.a_row;
       piece.out += first * p.out_row;
     }
-    own.updates(piece, columns ? first : 0, columns ? last : p.n);
+    own.updates(piece, columns ? first : 0);
   });
 }
 

@@ -13,8 +13,8 @@ namespace {
 
 // How often a waiting thread looks again before it gives the processor to others: some 20 to 40
 // microseconds, about the time between two products of a training step. A helper then looks on for
-// about the time of a step before it sleeps: to wake it takes long, and it may come to itself on the
-// caller's processor, where it is of no use until the system notices.
+// about the time of a step before it sleeps: to wake it takes long, and it may come to itself on
+// the caller's processor, where it is of no use until the system notices.
 constexpr int looks = 2000, looks_of_helper = looks + 1000;
 
 void pause() {

@@ -144,7 +144,7 @@ constexpr Index column_rows = 64;
 void convolve_group(const ProductLoops& loops, const Frame& f, const float* x, Index images,
                     const float* w, Index filters, const float* b, float* out, bool fresh) {
   Workspace& work = workspace();
-  const Index width = loops.column_step;
+  const Index width = loops.tile_columns;
   const Index size = f.window_height * f.window_width;
   const Index step = std::max<Index>(column_rows / size, 1);  // channels
   const Index end = images * f.places();
@@ -188,7 +188,7 @@ void convolve_group(const ProductLoops& loops, const Frame& f, const float* x, I
 
 void convolve_groups(const ProductLoops& loops, const Frame& f, Index images, const float* x,
                      const float* w, Index filters, const float* b, float* out, bool fresh) {
-  for_each_piece(images, group_that_fills_tiles(f, images, loops.column_step),
+  for_each_piece(images, group_that_fills_tiles(f, images, loops.tile_columns),
                  [&](Index first, Index last) {
                    convolve_group(loops, f, x + first * f.image_size(), last - first, w, filters, b,
                                   out + first * filters * f.places(), fresh);
@@ -291,7 +291,7 @@ struct WeightGradient {
                     .out = dw + c * size,
                     .out_row = f.window_size(),
                     .fresh = fresh},
-                   0, filters);
+                   0);
     }
   }
 };

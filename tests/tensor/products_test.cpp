@@ -82,7 +82,7 @@ struct Operands {
 };
 
 void compute(const ProductLoops& loops, const Kind& kind, const Product& p) {
-  kind.narrow ? loops.narrow(p, 0, p.m) : loops.updates(p, 0, p.n);
+  kind.narrow ? loops.narrow(p, 0) : loops.updates(p, 0);
 }
 
 // The largest error of a rows x columns product beside its terms' sizes; NaN when any element is.
@@ -116,7 +116,7 @@ Tensor<float> step_along(const ProductLoops& loops, const Operands& of, Tensor<f
                          const Descent& by) {
   Product p = of.product(w.shape()[0], w.shape()[1], w.data(), true);
   p.descent = &by;
-  loops.updates(p, 0, p.n);
+  loops.updates(p, 0);
   return w;
 }
 
@@ -124,7 +124,7 @@ Tensor<float> product_then_step(const ProductLoops& loops, const Operands& of, T
                                 const Descent& by) {
   Tensor<float> gradient(w.shape());
   const Product p = of.product(w.shape()[0], w.shape()[1], gradient.data(), true);
-  loops.updates(p, 0, p.n);
+  loops.updates(p, 0);
   const UpdateRule<float> rule{by.lr, by.weight_decay, 0, 1, infinity, false};
   training_loops<float>().descend(w.size(), rule, gradient.data(), w.data());
   return w;
@@ -220,13 +220,12 @@ TEST_CASE("products: our own are right across panels and pieces") {
           compute(*table.loops, kind, operands.product(m, n, whole.data(), true));
           CHECK(error(operands, m, n, whole, 0) <= tolerance(k));
           std::vector<float> pieces(whole.size(), nan_value);
-          const Product p = operands.product(m, n, pieces.data(), true);
+          Product p = operands.product(m, n, pieces.data(), true);
           const Index length = kind.narrow ? m : n;
           const Index step = kind.narrow ? table.loops->row_step : table.loops->column_step;
           for (Index first = 0; first < length; first += step) {
-            const Index last = std::min(first + step, length);
-            kind.narrow ? table.loops->narrow(p, first, last)
-                        : table.loops->updates(p, first, last);
+            (kind.narrow ? p.m : p.n) = std::min(first + step, length);
+            kind.narrow ? table.loops->narrow(p, first) : table.loops->updates(p, first);
           }
           CHECK(pieces == whole);
           // fewer rows end in blocks of other sizes
