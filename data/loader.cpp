@@ -58,9 +58,9 @@ std::span<T> rows(View<T> x, Index first, Index count) {
 Index rows_per_piece(Index n, Index features) {
   constexpr Index long_piece = 64;
   const Index threads = kernels::threads();
-  if (threads == 1) return n;
+  if (threads == 1) return std::max<Index>(n, 1);
   const Index pieces = threads * std::clamp<Index>(n / (threads * long_piece), 1, 4);
-  return std::max((n + pieces - 1) / pieces, kernels::elements_per_piece / features);
+  return std::max({(n + pieces - 1) / pieces, kernels::elements_per_piece / features, Index{1}});
 }
 
 // Rows [first, last) of x = image(i) standardised, for each row i; some at a time, which is faster.

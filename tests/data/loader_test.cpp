@@ -177,6 +177,18 @@ TEST_CASE("gather: a contiguous range of images and their labels") {
   }
 }
 
+TEST_CASE("gather: no images are none, on any number of threads") {
+  const data::ImageSet set = data::synthetic_images(20, 1);
+  const auto standardizer = data::Standardizer::fit(set);
+  Tensor<float> none({0, set.features});
+  for (const int count : {1, 3}) {
+    const test::Threads threads(count);
+    const auto [x, y] = gather(set, standardizer, 20, none.view());
+    CHECK(x.size() == 0);
+    CHECK(y.empty());
+  }
+}
+
 TEST_CASE("gather: ranges and targets that do not fit are refused") {
   const ImageSet set = numbered_set(20);
   const auto standardizer = Standardizer::fit(set);
