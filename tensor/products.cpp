@@ -25,14 +25,15 @@ Way choose_at_avx2(bool rows_by_rows, Index m, Index n, Index k) {
   return m >= 32 || k <= 1024 ? Way::updates : Way::blas;
 }
 
-// Beside its kernels for SkylakeX: 0.4 to 1.1. It has others for small matrices, which leave their
-// operands where they are.
+// Beside its kernels for SkylakeX: 0.2 to 1.1. It has others for small matrices, which leave their
+// operands where they are, and some columns more than a few are dot products of ours.
 Way choose_at_avx512(bool rows_by_rows, Index m, Index n, Index k) {
   const bool small = m * n * k <= 1'000'000;
   if (n >= many_columns) return k >= 8 && (rows_by_rows || !small) ? Way::updates : Way::blas;
   if (!rows_by_rows || m < 16) return Way::blas;
   if (k < 128) return n >= 128 && k >= 32 ? Way::updates : Way::blas;
-  return n >= 48 || (n >= 5 && !small) ? Way::narrow : Way::blas;
+  const bool dots = !small && n >= 5 && (n <= 12 || k >= 384);
+  return n >= 48 || dots ? Way::narrow : Way::blas;
 }
 
 // Cuts one side of a product, [0, length), at multiples of `step` into about as many pieces as

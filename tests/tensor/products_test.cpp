@@ -386,6 +386,9 @@ TEST_CASE("products: the way depends on the shape") {
     const auto at_avx2 = [&](Way chosen) { return lanes == 8 ? chosen : Way::blas; };
     CHECK(way(Op::none, Op::transpose, 16, 10, 1024) == at_avx2(Way::narrow));
     CHECK(way(Op::none, Op::transpose, 1000, 24, 64) == at_avx2(Way::updates));
+    CHECK(way(Op::none, Op::transpose, 1000, 32, 256) == at_avx2(Way::narrow));
+    CHECK(way(Op::none, Op::transpose, 1000, 32, 384) == Way::narrow);
+    CHECK(way(Op::none, Op::transpose, 1000, 10, 256) == Way::narrow);
     CHECK(way(Op::none, Op::none, 1000, 64, 64) == at_avx2(Way::updates));
     CHECK(way(Op::none, Op::none, 16, 256, 128) == at_avx2(Way::updates));
   }
