@@ -178,6 +178,7 @@ struct Product {
   Index out_row;
   bool fresh;
   bool b_transposed = false;         // for `updates`
+  bool turned = true;                // for `narrow`: rows of b may be, which many rows of a pay for
   const Descent* descent = nullptr;  // for `updates`, where k <= longest_descent
 };
 
@@ -201,10 +202,9 @@ struct WindowRun {
 /// product is cut into pieces. k >= 1.
 struct ProductLoops {
   Index lanes;            // of a vector
-  Index row_step;         // a piece of `narrow` begins at a multiple of so many rows
-  Index column_step;      // a piece of `updates` begins at a multiple of so many columns
+  Index row_step;         // a piece of rows begins at a multiple of so many
+  Index column_step;      // a piece of columns of `updates` begins at a multiple of so many
   Index tile_columns;     // of what `packed_updates` computes
-  Index block_columns;    // `narrow` is fastest where n is a multiple of so many
   Index longest_descent;  // a longer sum is not ready at once
   // a b^T from row `first` on: b is stored [n, k], and a_column is 1
   void (*narrow)(const Product& p, Index first);

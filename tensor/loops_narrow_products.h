@@ -12,9 +12,9 @@ namespace {
 
 // Where b's rows, turned, fill blocks of columns, these are updates by outer products: a turned
 // part serves all rows of a, and the sums need not be added up across lanes. What is left of the
-// columns are dot products. A turned part fills most of the first cache.
-constexpr Index turned_vectors = 3, turned_length = lanes == 16 ? 192 : 256;
-constexpr Index turned_width = turned_vectors * lanes;
+// columns are dot products. A turned part fills most of a first cache of 32 KiB, or of 48 at 16
+// lanes.
+constexpr Index turned_length = lanes == 16 ? 192 : 256;
 
 // Without such blocks so much of the rows is worked through at a time: a block's rows stay in the
 // first cache, and all rows of b in the second.
@@ -25,10 +25,10 @@ static_assert(dot_rows == update_rows);
 // same part of k, or the first ones of the next part.
 inline void fetch_turned_next(const Product& p, Index blocks_end, Index start, Index length,
                               Index j, Index first, Index last) {
-  const bool next_part = j + turned_width >= blocks_end;
-  const Index row = next_part ? 0 : j + turned_width;
+  const bool next_part = j + block_width >= blocks_end;
+  const Index row = next_part ? 0 : j + block_width;
   const Index from = next_part ? start + length : start;
-  fetch(p.b, p.b_row, row + first, row + smaller(last, turned_width), from,
+  fetch(p.b, p.b_row, row + first, row + smaller(last, block_width), from,
         smaller(from + length, p.k));
 }
 
@@ -40,10 +40,9 @@ inline void fetch_turned_next(const Product& p, Index blocks_end, Index start, I
   const float* a[update_rows];
   for (Index r = 0; r < update_rows; ++r) a[r] = p.a + smaller(i + r, p.m - 1) * p.a_row + start;
   if (p.m - i <= half) {
-    update_block_at<half, turned_vectors>(p, i, j, a, 1, turned, turned_width, length, fresh);
+    update_block_at<half>(p, i, j, a, 1, turned, block_width, length, fresh);
   } else {
-    update_block_at<update_rows, turned_vectors>(p, i, j, a, 1, turned, turned_width, length,
-                                                 fresh);
+    update_block_at(p, i, j, a, 1, turned, block_width, length, fresh);
   }
 }
 
@@ -51,11 +50,11 @@ inline void fetch_turned_next(const Product& p, Index blocks_end, Index start, I
 // a block's rows of a are at hand; then the other blocks.
 inline void narrow_part(const Product& p, Index blocks_end, Index start, Index length,
                         Index first) {
-  alignas(64) float turned[turned_length * turned_width];
+  alignas(64) float turned[turned_length * block_width];
   const bool fresh = p.fresh && start == 0;
-  const Index share = share_of(turned_width, share_of(p.m - first, update_rows));
-  for (Index j = 0; j == 0 || j < blocks_end; j += turned_width) {
-    if (blocks_end > 0) turn_columns(p, start, length, j, turned_width, turned);
+  const Index share = share_of(block_width, share_of(p.m - first, update_rows));
+  for (Index j = 0; j == 0 || j < blocks_end; j += block_width) {
+    if (blocks_end > 0) turn_columns(p, start, length, j, block_width, turned);
     Index fetched = 0;  // of what is turned next, meanwhile
     for (Index i = first; i < p.m; i += update_rows, fetched += share) {
       if (blocks_end > 0) {
@@ -68,7 +67,7 @@ inline void narrow_part(const Product& p, Index blocks_end, Index start, Index l
 }
 
 void narrow(const Product& p, Index first) {
-  const Index blocks_end = p.n / turned_width * turned_width;
+  const Index blocks_end = p.turned ? p.n / block_width * block_width : 0;
   if (p.fresh) {
     for (Index i = first; i < p.m; ++i) {
       for (Index j = blocks_end; j < p.n; ++j) p.out[i * p.out_row + j] = 0;

@@ -13,9 +13,10 @@ namespace {
 // and a number of a's column in all lanes.
 constexpr Index update_rows = lanes == 16 ? 8 : 4, update_vectors = 3;
 
-// Columns of b are copied to where they lie close together, a panel at a time: it fills the first
-// cache, or most of it, and serves many rows of the result. So are as many rows of a as stay in the
-// second cache, which serve all panels. Both for a part of k at a time.
+// Columns of b are copied to where they lie close together, a panel at a time, which serves many
+// rows of the result: 24 KiB, or 48 at 16 lanes, where a panel that leaves a first cache of 32
+// comes fast enough from the second. So are as many rows of a as stay in the second cache, which
+// serve all panels. Both for a part of k at a time.
 constexpr Index block_width = update_vectors * lanes;
 constexpr Index panel = 2 * block_width;
 constexpr Index update_length = 128;

@@ -23,7 +23,19 @@ inline void decode_features(Index first, Index last, Index count, Index n,
   }
 }
 
-#if defined(__FMA__)
+#if defined(__AVX2__) && defined(__FMA__)
+inline Lanes widened(const std::uint8_t* from) {
+#if defined(__AVX512F__)
+  // zeroed, or g++ 12 warns of lanes without a value; the mask says that none are
+  constexpr __mmask16 every = 0xffff;
+  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
+  return _mm512_maskz_cvtepi32_ps(every, _mm512_maskz_cvtepu8_epi32(every, bytes));
+#else
+  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
+  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
+#endif
+}
+
 // A vector of bytes becomes numbers in one step, where the compiler's own loop takes several, and
 // the images share the loads of scale and shift.
 inline void decode_features_of_four(Index first, Index last, Index n,

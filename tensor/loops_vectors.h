@@ -40,21 +40,10 @@ typedef Eight Lanes;
 inline Four quarters(Lanes v) { return halves(v); }
 #endif
 
-inline Eight eight_widened(const std::uint8_t* from) {
-  const __m128i bytes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(from));
-  return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(bytes));
-}
-
-// One number in all lanes, a * b + c rounded once, and bytes as numbers.
+// One number in all lanes, and a * b + c rounded once.
 #if defined(__AVX512F__)
 inline Lanes all(float x) { return _mm512_set1_ps(x); }
 inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm512_fmadd_ps(a, b, c); }
-inline Lanes widened(const std::uint8_t* from) {
-  // zeroed, or g++ 12 warns of lanes without a value; the mask says that none are
-  constexpr __mmask16 every = 0xffff;
-  const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-  return _mm512_maskz_cvtepi32_ps(every, _mm512_maskz_cvtepu8_epi32(every, bytes));
-}
 #elif defined(TAPEGRAD_SIXTEEN_LANES)
 // As tests do it, whichever processor they run on.
 inline Lanes joined(Eight low, Eight high) {
@@ -65,13 +54,9 @@ inline Lanes fused(Lanes a, Lanes b, Lanes c) {
   return joined(_mm256_fmadd_ps(lower(a), lower(b), lower(c)),
                 _mm256_fmadd_ps(upper(a), upper(b), upper(c)));
 }
-inline Lanes widened(const std::uint8_t* from) {
-  return joined(eight_widened(from), eight_widened(from + 8));
-}
 #else
 inline Lanes all(float x) { return _mm256_set1_ps(x); }
 inline Lanes fused(Lanes a, Lanes b, Lanes c) { return _mm256_fmadd_ps(a, b, c); }
-inline Lanes widened(const std::uint8_t* from) { return eight_widened(from); }
 #endif
 
 inline Lanes load(const float* from) {

@@ -239,11 +239,15 @@ struct WeightGradient {
   const float* dy;
   float* dw;
 
+  // Turning rows of columns pays at AVX2, and at AVX-512 for more filters.
+  bool turned() const { return loops.lanes == 8 || filters >= 64; }
+
   // So many channels' windows become columns together, whichever thread has them. For a group's
-  // places these stay in the second cache, and for 3 x 3 they fill narrow's blocks.
+  // places these stay in the second cache, and for 3 x 3 they fill three of narrow's blocks, where
+  // it turns them.
   Index channels_together() const {
     constexpr Index most = 24;
-    const Index columns = 3 * loops.block_columns;
+    const Index columns = 9 * (turned() ? loops.lanes : 8);
     return std::clamp<Index>(columns / (f.window_height * f.window_width), 1, most);
   }
 
@@ -290,7 +294,8 @@ struct WeightGradient {
                     .b_row = stride,
                     .out = dw + c * size,
                     .out_row = f.window_size(),
-                    .fresh = fresh},
+                    .fresh = fresh,
+                    .turned = turned()},
                    0);
     }
   }
