@@ -107,3 +107,37 @@ TEST_CASE("ahead loader: refuses what the plain loader refuses, and can go on") 
   CHECK(ahead.next().y.size() == 10);
   CHECK(ahead.position() == 2);
 }
+
+TEST_CASE("ahead loader: waits for a batch that its thread is at") {
+  const data::ImageSet set = data::synthetic_images(1000, 1);
+  const auto standardizer = data::Standardizer::fit(set);
+  const data::Augment augment{.flip = true, .max_shift = 4};
+  Loader<float> plain(set, standardizer, 1000, Rng(3), Order::shuffled, augment);
+  AheadLoader<float> ahead(set, standardizer, 1000, Rng(3), Order::shuffled, augment);
+  for (Index i = 0; i < 8; ++i) {
+    // Long enough for the thread to have begun, not to have ended.
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    const auto batch = ahead.next();
+    CHECK(equal(batch, plain.next()));
+  }
+}
+
+TEST_CASE("ahead loader: what fails is thrown each time, and it can go on") {
+  const data::ImageSet whole = data::synthetic_images(50, 1);
+  const auto standardizer = data::Standardizer::fit(whole);
+  const test::Threads threads(2);  // the caller alone reads the images, so they may change
+  data::ImageSet set = whole;
+  Loader<float> plain(whole, standardizer, 10, Rng(3));
+  AheadLoader<float> ahead(set, standardizer, 10, Rng(3));
+  CHECK(equal(ahead.next(), plain.next()));
+  set = data::ImageSet(49);
+  set.labels.assign(49, 0);
+  CHECK_THROWS_AS(ahead.next(), DataError);
+  CHECK_THROWS_AS(ahead.next(), DataError);
+  CHECK(ahead.position() == 1);
+  ahead.seek(3);
+  CHECK_THROWS_AS(ahead.next(), DataError);
+  set = whole;
+  ahead.seek(1);
+  for (Index i = 0; i < 6; ++i) CHECK(equal(ahead.next(), plain.next()));
+}

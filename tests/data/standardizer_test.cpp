@@ -75,6 +75,22 @@ long double decoding_error(const ImageSet& set, const Standardizer& standardizer
 
 }  // namespace
 
+TEST_CASE("standardizer: many images at once are what they are one by one") {
+  const ImageSet set = random_set(300, 24);
+  const auto standardizer = Standardizer::fit(set);
+  const auto features = static_cast<std::size_t>(set.features);
+  std::vector<std::span<const std::uint8_t>> images;
+  for (Index i = 0; i < set.size(); ++i) images.push_back(set.image(i));
+  std::vector<float> together(images.size() * features), one(features);
+  standardizer.apply<float>(images, together);
+  bool same = true;
+  for (std::size_t i = 0; i < images.size(); ++i) {
+    standardizer.apply<float>(images[i], one);
+    same = same && std::equal(one.begin(), one.end(), together.data() + i * features);
+  }
+  CHECK(same);
+}
+
 TEST_CASE("standardizer: mean and std agree with the definition in every scope") {
   const ImageSet set = random_set(57, 24);
   for (const Scope scope : {Scope::per_pixel, Scope::per_channel, Scope::global}) {

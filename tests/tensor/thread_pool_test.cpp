@@ -40,15 +40,18 @@ TEST_CASE("thread_pool: pieces run at the same time, and all end before the run 
     // Each of the two waits until the other has begun; the helper takes longer.
     std::atomic<int> begun = 0;
     std::atomic<int> ended = 0;
-    pool.run(2, [&](Index) {
+    std::atomic<int> in_place = 0;  // the caller begins at the front, the helper at the back
+    pool.run(2, [&](Index i) {
       ++begun;
       while (begun < 2) std::this_thread::yield();
       if (std::this_thread::get_id() != caller) {
         std::this_thread::sleep_for(std::chrono::milliseconds(5));
       }
+      if ((i == 0) == (std::this_thread::get_id() == caller)) ++in_place;
       ++ended;
     });
     CHECK(ended == 2);
+    CHECK(in_place == 2);
     std::this_thread::sleep_for(std::chrono::milliseconds(5));  // the helper falls asleep
   }
 }
