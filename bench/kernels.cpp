@@ -147,7 +147,7 @@ void register_products() {
       {"bound     [256,64] x [64,64]", {Op::none, Op::none, 256, 64, 64}},
       {"bound     [5,1024] x [1024,1024]", {Op::none, Op::none, 5, 1024, 1024}},
       {"bound     [256,1000]^T x [256,400]", {Op::transpose, Op::none, 1000, 400, 256}},
-      // and at AVX-512
+      // the same at AVX-512
       {"bound     [1000,384] x [40,384]^T", {Op::none, Op::transpose, 1000, 40, 384}},
       {"bound     [16,256] x [48,256]^T", {Op::none, Op::transpose, 16, 48, 256}},
       {"bound     [100,64] x [128,64]^T", {Op::none, Op::transpose, 100, 128, 64}},

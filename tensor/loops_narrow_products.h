@@ -36,11 +36,10 @@ inline void fetch_turned_next(const Product& p, Index blocks_end, Index start, I
 [[gnu::always_inline]] inline void turned_block_at(const Product& p, Index i, Index j,
                                                    const float* turned, Index start, Index length,
                                                    bool fresh) {
-  constexpr Index half = update_rows / 2;
   const float* a[update_rows];
   for (Index r = 0; r < update_rows; ++r) a[r] = p.a + smaller(i + r, p.m - 1) * p.a_row + start;
-  if (p.m - i <= half) {
-    update_block_at<half>(p, i, j, a, 1, turned, block_width, length, fresh);
+  if (p.m - i <= half_rows) {
+    update_block_at<half_rows>(p, i, j, a, 1, turned, block_width, length, fresh);
   } else {
     update_block_at(p, i, j, a, 1, turned, block_width, length, fresh);
   }

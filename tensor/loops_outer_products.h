@@ -12,6 +12,7 @@ namespace {
 // A block of update_rows x update_vectors is kept in registers: its sums, the vectors of b's row,
 // and a number of a's column in all lanes.
 constexpr Index update_rows = lanes == 16 ? 8 : 4, update_vectors = 3;
+constexpr Index half_rows = update_rows / 2;  // where no more are left
 
 // Columns of b are copied to where they lie close together, a panel at a time, which serves many
 // rows of the result: 24 KiB, or 48 at 16 lanes, where a panel that leaves a first cache of 32
@@ -201,10 +202,9 @@ template <Index rows = update_rows, Index vectors = update_vectors>
 [[gnu::always_inline]] inline void update_panel_at(const Product& p, Index i, Index j0, Index width,
                                                    const float* const* a, const float* packed,
                                                    Index length, bool fresh) {
-  constexpr Index half = update_rows / 2;
-  if (width == panel && p.m - i <= half) {
-    update_block_at<half, 2 * update_vectors>(p, i, j0, a, update_rows, packed, width, length,
-                                              fresh);
+  if (width == panel && p.m - i <= half_rows) {
+    update_block_at<half_rows, 2 * update_vectors>(p, i, j0, a, update_rows, packed, width, length,
+                                                   fresh);
     return;
   }
   for (Index j = j0; j < smaller(j0 + width, p.n); j += block_width) {

@@ -11,7 +11,7 @@ namespace tapegrad::kernels::TAPEGRAD_ISA {
 namespace {
 
 constexpr ProductLoops product_table = {.lanes = lanes,
-                                        .row_step = update_rows / 2,
+                                        .row_step = half_rows,
                                         .column_step = block_width,
                                         .tile_columns = panel,
                                         .longest_descent = longest_part,

@@ -8,9 +8,9 @@
 namespace tapegrad::kernels {
 namespace {
 
-// What is `rows_by_rows` is a b^T. Where few columns are computed, those of a block that are not
-// there cost more than is saved, where few rows, copying (`script/bench kernels` has some of the
-// bounds).
+// `rows_by_rows` says that the product is a b^T. Beyond these bounds the columns of a block that
+// are not there (small n) and copying (small m) cost more than is saved; `script/bench kernels` has
+// some products at them.
 constexpr Index many_columns = 256;
 
 // Beside OpenBLAS's kernels for Zen: 0.5 to 1.05 of its time, and 0.2 to 0.9 for fewer than 24
@@ -26,7 +26,8 @@ Way choose_at_avx2(bool rows_by_rows, Index m, Index n, Index k) {
 }
 
 // Beside its kernels for SkylakeX: 0.2 to 1.1. It has others for small matrices, which leave their
-// operands where they are, and some columns more than a few are dot products of ours.
+// operands where they are. Fewer than 48 columns are dot products here; more than 12 of them pay
+// when they are long.
 Way choose_at_avx512(bool rows_by_rows, Index m, Index n, Index k) {
   const bool small = m * n * k <= 1'000'000;
   if (n >= many_columns) return k >= 8 && (rows_by_rows || !small) ? Way::updates : Way::blas;

@@ -239,7 +239,7 @@ struct WeightGradient {
   const float* dy;
   float* dw;
 
-  // Turning rows of columns pays at AVX2, and at AVX-512 for more filters.
+  // Turning rows of columns pays at AVX2, and at AVX-512 from so many filters on.
   bool turned() const { return loops.lanes == 8 || filters >= 64; }
 
   // So many channels' windows become columns together, whichever thread has them. For a group's
