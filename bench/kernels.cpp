@@ -85,15 +85,24 @@ void register_limits() {}
 
 // ---- products ----
 
-// a [m, k] or its transpose, times b [k, n] or its transpose.
+// a [m, k] or its transpose, times b [k, n] or its transpose; `zeros` of a's numbers are zero.
 struct Sizes {
   Op op_a, op_b;
   Index m, n, k;
+  double zeros = 0;
 };
+
+void thin_out(Tensor<float>& x, double zeros) {
+  Rng rng(2);
+  for (float& number : x) {
+    if (rng.uniform() < zeros) number = 0;
+  }
+}
 
 template <class F>
 void product(State& state, const Sizes& s, F multiply) {
-  const Tensor<float> a = normal(s.op_a == Op::none ? Shape{s.m, s.k} : Shape{s.k, s.m});
+  Tensor<float> a = normal(s.op_a == Op::none ? Shape{s.m, s.k} : Shape{s.k, s.m});
+  thin_out(a, s.zeros);
   const Tensor<float> b = normal(s.op_b == Op::none ? Shape{s.k, s.n} : Shape{s.n, s.k});
   Tensor<float> out({s.m, s.n});
   for (auto _ : state) {
@@ -129,6 +138,7 @@ void register_products() {
   const Row rows[] = {
       {"x W1^T    [100,3072] x [50,3072]^T", {Op::none, Op::transpose, batch, hidden, features}},
       {"dW1       [100,50]^T x [100,3072]", {Op::transpose, Op::none, hidden, features, batch}},
+      {"  half zeros, as behind a ReLU", {Op::transpose, Op::none, hidden, features, batch, 0.5}},
       {"evaluate  [1000,3072] x [50,3072]^T", {Op::none, Op::transpose, 1000, hidden, features}},
       {"hidden    [100,3072] x [200,3072]^T", {Op::none, Op::transpose, batch, 200, features}},
       {"its dW    [100,200]^T x [100,3072]", {Op::transpose, Op::none, 200, features, batch}},
@@ -147,11 +157,14 @@ void register_products() {
       {"bound     [256,64] x [64,64]", {Op::none, Op::none, 256, 64, 64}},
       {"bound     [5,1024] x [1024,1024]", {Op::none, Op::none, 5, 1024, 1024}},
       {"bound     [256,1000]^T x [256,400]", {Op::transpose, Op::none, 1000, 400, 256}},
+      {"bound     dW1, 0.31 of it zeros", {Op::transpose, Op::none, hidden, features, batch, 0.31}},
       // the same at AVX-512
       {"bound     [1000,384] x [40,384]^T", {Op::none, Op::transpose, 1000, 40, 384}},
       {"bound     [16,256] x [48,256]^T", {Op::none, Op::transpose, 16, 48, 256}},
       {"bound     [100,64] x [128,64]^T", {Op::none, Op::transpose, 100, 128, 64}},
       {"bound     [16,300] x [300,256]", {Op::none, Op::none, 16, 256, 300}},
+      {"bound     dW1, 0.41 of it zeros", {Op::transpose, Op::none, hidden, features, batch, 0.41}},
+      {"bound     [100,24]^T x [100,480]", {Op::transpose, Op::none, 24, 480, batch, 0.5}},
   };
   for (const Row& row : rows) {
     benchmark::RegisterBenchmark(row.name, gemm, row.sizes)->Unit(benchmark::kMicrosecond);

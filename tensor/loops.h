@@ -199,7 +199,8 @@ struct WindowRun {
 
 /// Our own matrix products. An element's sum is added up in an order that depends on k alone, with
 /// `narrow` on its column, on n and on `turned` too, so it has the same bits whatever m is and
-/// wherever a product is cut into pieces. k >= 1.
+/// wherever a product is cut into pieces, also where `updates` leaves out a's zeros; only that a -0
+/// in `out` may stay one or become 0 when all terms are too small for a float. k >= 1.
 struct ProductLoops {
   Index lanes;            // of a vector
   Index row_step;         // a piece of rows begins at a multiple of so many

@@ -41,13 +41,13 @@ inline Index share_of(Index length, Index parts) {
   return parts > 0 ? (length + parts - 1) / parts : 0;
 }
 
-// packed[l, c] = b[start + l, j0 + c]. What is beyond the last column is dropped later.
-[[gnu::always_inline]] inline void pack_columns(const Product& p, Index start, Index length,
-                                                Index j0, Index width, float* packed) {
+// packed[l, c] = b[l, j0 + c]. What is beyond the last column is dropped later.
+[[gnu::always_inline]] inline void pack_columns(const Product& p, Index j0, Index width,
+                                                float* packed) {
   const Index columns = smaller(width, p.n - j0);
   const Index b_row = p.b_row;
-  const float* from = p.b + start * b_row + j0;
-  for (Index l = 0; l < length; ++l, from += b_row, packed += width) {
+  const float* from = p.b + j0;
+  for (Index l = 0; l < p.k; ++l, from += b_row, packed += width) {
     if (columns == width) {
       for (Index c = 0; c < width; c += lanes) store(load(from + c), packed + c);
     } else {
@@ -80,7 +80,8 @@ inline void turn_eight(const float* const* rows, float* to, Index width) {
   }
 }
 
-// The same of b^T, where columns are stored as rows. Beyond the last one that is taken again.
+// packed[l, c] = b[j0 + c, start + l] of a b^T, where columns are stored as rows. Beyond the last
+// one that is taken again.
 [[gnu::always_inline]] inline void turn_columns(const Product& p, Index start, Index length,
                                                 Index j0, Index width, float* packed) {
   const Index whole = length / 8 * 8;
@@ -105,29 +106,35 @@ inline void turn_eight(const float* const* rows, float* to, Index width) {
   }
 }
 
-// Rows of a for a part of k, update_rows at a time: packed[l, r] = a[i + r, start + l]. Beyond the
-// last row that is taken again.
-inline void pack_rows(const Product& p, Index i0, Index rows, Index start, Index length,
-                      float* packed) {
-  for (Index i = i0; i < i0 + rows; i += update_rows, packed += update_rows * length) {
+// All rows of a, update_rows at a time: packed[l, r] = a[i + r, l]. Beyond the last row that is
+// taken again.
+inline void pack_rows(const Product& p, float* packed) {
+  for (Index i = 0; i < p.m; i += update_rows, packed += update_rows * p.k) {
     const float* from[update_rows];
-    for (Index r = 0; r < update_rows; ++r) {
-      from[r] = p.a + smaller(i + r, p.m - 1) * p.a_row + start * p.a_column;
-    }
-    p.a_column == 1 ? interleave(from, 1, length, packed)
-                    : interleave(from, p.a_column, length, packed);
+    for (Index r = 0; r < update_rows; ++r) from[r] = p.a + smaller(i + r, p.m - 1) * p.a_row;
+    p.a_column == 1 ? interleave(from, 1, p.k, packed) : interleave(from, p.a_column, p.k, packed);
   }
 }
 
 // What becomes of a number of the result, or of a vector, when its part of the sum is there.
 enum class Put { set, add, descend };
 
+inline Put put_of(const Product& p, bool fresh) {
+  if (p.descent != nullptr) return Put::descend;
+  return fresh ? Put::set : Put::add;
+}
+
+inline Descent descent_of(const Product& p) {
+  return p.descent != nullptr ? *p.descent : Descent{};
+}
+
+// A sum of -0 is set as 0: whether it had terms of 0, or these were left out, must not show.
 [[gnu::always_inline]] inline void put(Put how, Descent by, Lanes sum, float* to) {
   if (how == Put::descend) {
     const Lanes w = load(to);
     store(w - all(by.lr) * (sum + all(by.weight_decay) * w), to);
   } else {
-    store(how == Put::set ? sum : load(to) + sum, to);
+    store(sum + (how == Put::set ? all(0) : load(to)), to);
   }
 }
 
@@ -135,7 +142,7 @@ enum class Put { set, add, descend };
   if (how == Put::descend) {
     *to -= by.lr * (sum + by.weight_decay * *to);
   } else {
-    *to = how == Put::set ? sum : *to + sum;
+    *to = sum + (how == Put::set ? 0 : *to);
   }
 }
 
@@ -167,6 +174,11 @@ template <Index rows, Index vectors>
       }
     }
   }
+  if (lanes == 16 && how == Put::set) {  // lines only written would come one by one
+    for (Index i = 0; i < rows; ++i) {
+      for (Index v = 0; v < vectors; ++v) __builtin_prefetch(out + i * out_row + v * lanes);
+    }
+  }
   for (Index i = 0; i < rows; ++i) {
     for (Index v = 0; v < vectors; ++v) put(how, by, sums[i][v], out + i * out_row + v * lanes);
   }
@@ -182,8 +194,8 @@ template <Index rows = update_rows, Index vectors = update_vectors>
   float* out = p.out + i0 * p.out_row + j0;
   const Index rows_there = smaller(rows, p.m - i0);
   const Index columns_there = smaller(width, p.n - j0);
-  const Put how = p.descent != nullptr ? Put::descend : fresh ? Put::set : Put::add;
-  const Descent by = p.descent != nullptr ? *p.descent : Descent{};
+  const Put how = put_of(p, fresh);
+  const Descent by = descent_of(p);
   if (rows_there == rows && columns_there == width) {
     update_block<rows, vectors>(a, a_column, b, b_row, length, out, p.out_row, how, by);
     return;
@@ -200,65 +212,51 @@ template <Index rows = update_rows, Index vectors = update_vectors>
 // The blocks of update_rows rows in a panel; of half as many or fewer, one block of half the rows
 // and the whole width of a panel.
 [[gnu::always_inline]] inline void update_panel_at(const Product& p, Index i, Index j0, Index width,
-                                                   const float* const* a, const float* packed,
-                                                   Index length, bool fresh) {
+                                                   const float* const* a, const float* packed) {
   if (width == panel && p.m - i <= half_rows) {
-    update_block_at<half_rows, 2 * update_vectors>(p, i, j0, a, update_rows, packed, width, length,
-                                                   fresh);
+    update_block_at<half_rows, 2 * update_vectors>(p, i, j0, a, update_rows, packed, width, p.k,
+                                                   p.fresh);
     return;
   }
   for (Index j = j0; j < smaller(j0 + width, p.n); j += block_width) {
-    update_block_at(p, i, j, a, update_rows, packed + (j - j0), width, length, fresh);
+    update_block_at(p, i, j, a, update_rows, packed + (j - j0), width, p.k, p.fresh);
   }
 }
 
-// Some rows of the result, from column `first` on, for a part of k; these rows of a are packed.
-[[gnu::always_inline]] inline void update_rows_at(const Product& p, Index i0, Index rows,
-                                                  const float* packed_rows, Index start,
-                                                  Index length, Index width, Index first) {
+// All rows in panels of a width, from column `first` on.
+[[gnu::always_inline]] inline void update_panels(const Product& p, Index width,
+                                                 const float* packed_rows, Index first) {
   alignas(64) float packed[panel_numbers];
-  const bool fresh = p.fresh && start == 0;
-  const Index share = share_of(length, share_of(rows, update_rows));
+  const Index share = share_of(p.k, share_of(p.m, update_rows));
   for (Index j0 = first; j0 < p.n; j0 += width) {
     if (p.b_transposed) {
-      turn_columns(p, start, length, j0, width, packed);
+      turn_columns(p, 0, p.k, j0, width, packed);
     } else {
-      pack_columns(p, start, length, j0, width, packed);
+      pack_columns(p, j0, width, packed);
     }
-    Index fetched = start;  // of the next panel, meanwhile
-    for (Index i = 0; i < rows; i += update_rows, fetched += share) {
+    Index fetched = 0;  // of the next panel, meanwhile
+    for (Index i = 0; i < p.m; i += update_rows, fetched += share) {
       if (!p.b_transposed) {  // rows of b^T are long enough to be foreseen
-        fetch(p.b, p.b_row, fetched, smaller(fetched + share, start + length), j0 + width,
+        fetch(p.b, p.b_row, fetched, smaller(fetched + share, p.k), j0 + width,
               smaller(j0 + 2 * width, p.n));
       }
       const float* a[update_rows];
-      for (Index r = 0; r < update_rows; ++r) a[r] = packed_rows + i * length + r;
-      update_panel_at(p, i0 + i, j0, width, a, packed, length, fresh);
+      for (Index r = 0; r < update_rows; ++r) a[r] = packed_rows + i * p.k + r;
+      update_panel_at(p, i, j0, width, a, packed);
     }
   }
 }
 
-[[gnu::always_inline]] inline void update_in_parts(const Product& p, Index width, Index part,
-                                                   float* packed_rows, Index first) {
-  for (Index start = 0; start < p.k; start += part) {
-    const Index length = smaller(part, p.k - start);
-    for (Index i = 0; i < p.m; i += rows_together) {
-      const Index rows = smaller(rows_together, p.m - i);
-      pack_rows(p, i, rows, start, length, packed_rows);
-      update_rows_at(p, i, rows, packed_rows, start, length, width, first);
-    }
-  }
-}
-
-// A panel is narrow where k fills it. What is chosen decides over a sum's bits, so it must depend
-// on k alone.
-void updates(const Product& p, Index first) {
+// A product of up to rows_together rows and sums of up to longest_part, from column `first` on. A
+// panel is narrow where k fills it.
+inline void outer_updates(const Product& p, Index first) {
   // on the stack: a step along a product must not run out of memory half-way
   alignas(64) float packed_rows[rows_together * longest_part];
+  pack_rows(p, packed_rows);
   if (p.k <= update_length) {
-    update_in_parts(p, panel, update_length, packed_rows, first);
+    update_panels(p, panel, packed_rows, first);
   } else {
-    update_in_parts(p, block_width, longest_part, packed_rows, first);
+    update_panels(p, block_width, packed_rows, first);
   }
 }
 
