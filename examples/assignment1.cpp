@@ -126,6 +126,7 @@ int train_all(const Options& options, const CommandLine& command_line) {
   if (options.pictures) report::require_gnuplot();
   prepare_folder(options.out);
   const Dataset images = load_dataset(options.data);
+  require_batch(options.batch_size, images);
   if (!options.quiet) print("{}\n", images.source);
   print_data_lint(images, options.data);
 

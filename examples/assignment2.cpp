@@ -138,6 +138,7 @@ int train(const Options& options, const CommandLine& command_line) {
   const nn::Loss<T> loss_of = options.template make_loss<T>();
   Run run("assignment2", options.out);
   const Dataset images = load_dataset(options.data);
+  require_batch(options.batch_size, images);
   print_data_lint(images, options.data);
 
   Rng rng(static_cast<std::uint64_t>(options.seed));

@@ -199,8 +199,8 @@ int main(int argc, char** argv) {
       .choice("--difference", options.difference, {"centred", "forward"}, "The difference quotient")
       .flag("--full", options.full,
             "Check the whole 3072-50-10 network along random directions instead")
-      .text("--report", options.report,
-            "Compute a report's gradient table again: 000 to 004, or all")
+      .choice("--report", options.report, {"000", "001", "002", "003", "004", "all"},
+              "Compute a report's gradient table again")
       .text("--plant", options.plant,
             "Check a network with this mistake (exit code 1 when caught); list: name them; all: "
             "try all")

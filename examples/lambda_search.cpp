@@ -263,10 +263,7 @@ int run(const Options& options, const CommandLine& command_line) {
   std::optional<Dataset> images(load_dataset(options.data));
   if (!options.quiet) print("{}\n", images->source);
   print_data_lint(*images, options.data);
-  if (options.batch_size > images->train.size()) {
-    throw UsageError(fmt::format("--batch-size {} with {} training images", options.batch_size,
-                                 images->train.size()));
-  }
+  require_batch(options.batch_size, *images);
 
   const optim::Axis axis{"lambda", options.low, options.high};
   const auto seed = static_cast<std::uint64_t>(options.seed);

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <chrono>
 
+#include "examples/support/command_line.h"
 #include "optim/progress.h"
-#include "tensor/error.h"
 #include "tensor/parallel.h"
 
 namespace tapegrad::examples {
@@ -55,7 +55,7 @@ std::vector<const Experiment*> experiments_of(std::string_view report) {
     if (report == "all" || e.report == report || name == report) found.push_back(&e);
   }
   if (found.empty()) {
-    throw OptionError(
+    throw UsageError(
         fmt::format("there is no report '{}': there are 000, 001, 002, 003, 004 and all, and their "
                     "sections, such as '000/one cycle'",
                     report));

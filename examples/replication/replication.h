@@ -56,7 +56,7 @@ struct ReplicationOptions {
 };
 
 /// The experiments of the named report, of all reports for "all", of a section for
-/// "000/one cycle". Throws OptionError, listing the names, for another.
+/// "000/one cycle". Throws UsageError, listing the names, for another.
 std::vector<const Experiment*> experiments_of(std::string_view report);
 
 /// Trains everything, `jobs` trainings at a time. Equal trainings, such as the first cycle of four

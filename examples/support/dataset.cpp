@@ -89,6 +89,12 @@ Split split(data::ImageSet images, Index batch, const DatasetOptions& options) {
 
 }  // namespace
 
+void require_batch(Index batch_size, const Dataset& images) {
+  if (batch_size <= images.train.size()) return;
+  throw UsageError(
+      fmt::format("--batch-size {} with {} training images", batch_size, images.train.size()));
+}
+
 void DatasetOptions::add_options(CommandLine& command_line) {
   command_line.text("--data", folder,
                     "Folder with the binary CIFAR-10 files; else $CIFAR10_DIR, else "

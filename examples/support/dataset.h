@@ -38,6 +38,9 @@ struct Dataset {
 /// there or not right.
 Dataset load_dataset(const DatasetOptions& options);
 
+/// Throws UsageError, naming --batch-size, for a batch of more images than there are to train on.
+void require_batch(Index batch_size, const Dataset& images);
+
 /// The SHA-256 of a set's pixels and labels, as hexadecimal digits.
 std::string digest(const data::ImageSet& images);
 

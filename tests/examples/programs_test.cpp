@@ -187,6 +187,8 @@ TEST_CASE("programs: bad options are usage errors") {
       "assignment2: --validation 10001: with --train-batches 1 at most 10000 images are left "
       "for it, those of the next batch\n" +
           see);
+  usage_error("assignment2 --batch-size 10001 --quiet",
+              "assignment2: --batch-size 10001 with 10000 training images\n" + see);
   usage_error("assignment2 --precision half",
               "assignment2: --precision: half not in {float,double}\n" + see);
 }
@@ -200,6 +202,9 @@ TEST_CASE("programs: gradient_check takes no options that it would not obey") {
     CHECK(result.exit_code == 2);
     CHECK_THAT(result.output, Contains("give one") || Contains("--json prints"));
   }
+  const Result report = run(folder.path(), "gradient_check --report 5");
+  CHECK(report.exit_code == 2);
+  CHECK_THAT(report.output, StartsWith("gradient_check: --report: 5 not in {000,001,"));
 }
 
 TEST_CASE("programs: what cannot be done is said in one line, exit code 1") {
@@ -216,8 +221,6 @@ TEST_CASE("programs: what cannot be done is said in one line, exit code 1") {
         "six .bin files, or run script/get-cifar10");
   error("assignment2 --out /proc/none",
         "assignment2: cannot create /proc/none: No such file or directory");
-  error("assignment2 --batch-size 10001 --quiet",
-        "assignment2: loader: batch size 10001 with 10000 images: need 1 to 10000");
   error("predict --weights none.safetensors",
         "predict: cannot open none.safetensors: No such file or directory");
   std::ofstream(folder.path() / "bad.safetensors") << "not a model";

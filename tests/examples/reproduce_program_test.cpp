@@ -79,7 +79,7 @@ TEST_CASE("reproduce: writes a table of bands that it can read") {
 TEST_CASE("reproduce: bad input gets an answer") {
   const TemporaryFolder folder;
   const Result unknown = run(folder.path(), "reproduce 005 --quick");
-  CHECK(unknown.exit_code == 1);
+  CHECK(unknown.exit_code == 2);
   CHECK_THAT(unknown.output, Contains("there is no report '005': there are 000, 001, 002"));
   CHECK(run(folder.path(), "reproduce --jobs 0").exit_code == 2);
   const Result no_cifar = run(folder.path(), "reproduce '004/one cycle'");
