@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "tensor/error.h"
@@ -135,6 +136,11 @@ Standardizer::Standardizer(std::vector<double> mean, std::vector<double> std)
       throw DataError(fmt::format(
           "standardizer: feature {} has mean {} and std {}: need finite numbers and std > 0", i,
           mean_[i], std_[i]));
+    }
+    if ((1 + std::abs(mean_[i])) / std_[i] > std::numeric_limits<float>::max()) {
+      throw DataError(fmt::format(
+          "standardizer: feature {} has mean {} and std {}: x - mean divided by it exceeds a float",
+          i, mean_[i], std_[i]));
     }
     exact.scale.push_back(1 / (255 * std_[i]));
     exact.shift.push_back(-mean_[i] / std_[i]);

@@ -30,8 +30,9 @@ class Standardizer {
   /// Scope::per_channel when `features` is not a multiple of three.
   static Standardizer fit(const ImageSet& images, Scope scope = Scope::per_pixel);
 
-  /// Known statistics, one finite mean and one finite std > 0 per feature; those of another
-  /// Standardizer give the same bits. Throws DataError for other numbers.
+  /// Known statistics, one finite mean and one finite std > 0 per feature, with which no
+  /// (x - mean) / std exceeds a float; those of another Standardizer give the same bits. Throws
+  /// DataError for other numbers.
   Standardizer(std::vector<double> mean, std::vector<double> std);
 
   Index features() const { return static_cast<Index>(mean_.size()); }

@@ -240,6 +240,9 @@ TEST_CASE("standardizer: what cannot be standardised is refused") {
   CHECK_THROWS_AS(Standardizer({0.0}, {1.0, 1.0}), DataError);
   CHECK_THROWS_AS(Standardizer({0.0}, {std::numeric_limits<double>::quiet_NaN()}), DataError);
   CHECK_THROWS_AS(Standardizer({std::numeric_limits<double>::infinity()}, {1.0}), DataError);
+  CHECK_THROWS_AS(Standardizer({0.5}, {1e-41}), DataError);  // 1 / std exceeds a float
+  CHECK_THROWS_AS(Standardizer({1e38}, {0.1}), DataError);
+  CHECK_NOTHROW(Standardizer({0.5}, {1e-38}));
   const auto standardizer = Standardizer::fit(random_set(2, 4));
   std::vector<float> out(3);
   CHECK_THROWS_AS(standardizer.apply<float>(random_set(1, 4).image(0), out), DataError);
