@@ -60,6 +60,14 @@ struct Options : TrainingOptions {
     if (range_test && checkpoint.given()) {
       throw UsageError("--range-test is short and keeps no checkpoints: give one of the two");
     }
+    const std::pair<const char*, bool> without_use[] = {
+        {"--cycles", schedule.cycles != 1}, {"--epochs", epochs > 0}, {"--patience", patience > 0},
+        {"--keep-best", keep_best},         {"--ensemble", ensemble}, {"--profile", profile}};
+    for (const auto& [option, given] : without_use) {
+      if (!range_test || !given) continue;
+      throw UsageError(fmt::format(
+          "--range-test takes one cycle's steps and leaves no network: leave {} out", option));
+    }
     if (epochs > 0 && schedule.cycles != 1) {
       throw UsageError("--epochs and --cycles both say how long to train: give one");
     }

@@ -93,6 +93,19 @@ TEST_CASE("training programs: the range test names two rates and draws them") {
   CHECK(std::filesystem::exists(folder.path() / "rates/range_test.png"));
 }
 
+TEST_CASE("training programs: the range test takes no option that it would not obey") {
+  const TemporaryFolder folder;
+  for (const std::string option :
+       {"--cycles", "--epochs", "--patience", "--keep-best", "--ensemble", "--profile"}) {
+    const bool counted = option == "--cycles" || option == "--epochs" || option == "--patience";
+    const Result result =
+        run(folder.path(), "assignment2 --range-test " + option + (counted ? " 2" : ""));
+    CAPTURE(option, result.output);
+    CHECK(result.exit_code == 2);
+    CHECK_THAT(result.output, Contains("leave " + option + " out"));
+  }
+}
+
 TEST_CASE("training programs: unusual settings are noted") {
   const TemporaryFolder folder;
   const Result inside = run(folder.path(), on_few_images + "--epochs 3");
