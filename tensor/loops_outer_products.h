@@ -25,10 +25,11 @@ constexpr Index panel_numbers = panel * update_length;
 constexpr Index rows_together = 256 / update_rows * update_rows;
 constexpr Index longest_part = panel_numbers / block_width;
 
-// Asks for columns [from, to) of rows [first, last) of a matrix to be in the second cache by the
-// time they are needed.
+// The numbers in a cache line, and which cache it is asked to be in by the time it is needed.
+constexpr Index line = 16, second_cache = 2;
+
+// Asks for columns [from, to) of rows [first, last) of a matrix.
 inline void fetch(const float* matrix, Index row, Index first, Index last, Index from, Index to) {
-  constexpr Index line = 16, second_cache = 2;
   for (Index r = first; r < last; ++r) {
     for (Index c = from; c < to; c += line) {
       __builtin_prefetch(matrix + r * row + c, 0, second_cache);
@@ -146,34 +147,61 @@ inline Descent descent_of(const Product& p) {
   }
 }
 
-// Puts a whole block to `out`: a[i][l * a_column] times b[l * b_row] and what follows. What there
-// is less of, of a column of a and a row of b, is kept in registers.
+// sums[i, v] += a[i][l * a_column] times b[l * b_row] and what follows. What there is less of, of a
+// column of a and a row of b, is kept in registers.
+template <Index rows, Index vectors>
+[[gnu::always_inline]] inline void add_outer_product(const float* const* a, Index a_column,
+                                                     const float* b, Index b_row, Index l,
+                                                     Lanes (&sums)[rows][vectors]) {
+  if constexpr (vectors <= rows) {
+    Lanes row[vectors];
+    for (Index v = 0; v < vectors; ++v) row[v] = load(b + l * b_row + v * lanes);
+    for (Index i = 0; i < rows; ++i) {
+      const Lanes factor = all(a[i][l * a_column]);
+      for (Index v = 0; v < vectors; ++v) sums[i][v] = fused(factor, row[v], sums[i][v]);
+    }
+  } else {
+    Lanes column[rows];
+    for (Index i = 0; i < rows; ++i) column[i] = all(a[i][l * a_column]);
+    for (Index v = 0; v < vectors; ++v) {
+      const Lanes factor = load(b + l * b_row + v * lanes);
+      for (Index i = 0; i < rows; ++i) sums[i][v] = fused(column[i], factor, sums[i][v]);
+    }
+  }
+}
+
+// Some rows that are read soon, `row` apart, of which ahead_length numbers are asked for one line
+// at a time, between outer products: few lines can be under way at once.
+struct Ahead {
+  const float* first = nullptr;
+  Index row = 0;
+  Index rows = 0;
+};
+constexpr Index ahead_length = 192;
+constexpr Index steps_between = 2, steps_per_row = ahead_length / line * steps_between;
+
+// Puts a whole block's sums of `length` outer products to `out`.
 template <Index rows, Index vectors>
 [[gnu::always_inline]] inline void update_block(const float* const* a, Index a_column,
                                                 const float* b, Index b_row, Index length,
-                                                float* out, Index out_row, Put how, Descent by) {
+                                                const Ahead& ahead, float* out, Index out_row,
+                                                Put how, Descent by) {
   Lanes sums[rows][vectors];
   for (Index i = 0; i < rows; ++i) {
     for (Index v = 0; v < vectors; ++v) sums[i][v] = all(0);
   }
-#pragma GCC unroll unrolled
-  for (Index l = 0; l < length; ++l) {
-    if constexpr (vectors <= rows) {
-      Lanes row[vectors];
-      for (Index v = 0; v < vectors; ++v) row[v] = load(b + l * b_row + v * lanes);
-      for (Index i = 0; i < rows; ++i) {
-        const Lanes factor = all(a[i][l * a_column]);
-        for (Index v = 0; v < vectors; ++v) sums[i][v] = fused(factor, row[v], sums[i][v]);
-      }
-    } else {
-      Lanes column[rows];
-      for (Index i = 0; i < rows; ++i) column[i] = all(a[i][l * a_column]);
-      for (Index v = 0; v < vectors; ++v) {
-        const Lanes factor = load(b + l * b_row + v * lanes);
-        for (Index i = 0; i < rows; ++i) sums[i][v] = fused(column[i], factor, sums[i][v]);
+  Index l = 0;
+  for (Index r = 0; r < ahead.rows; ++r) {
+    const float* next = ahead.first + r * ahead.row;
+    for (Index c = 0; c < ahead_length; c += line) {
+      __builtin_prefetch(next + c, 0, second_cache);
+      for (Index step = 0; step < steps_between; ++step, ++l) {
+        add_outer_product<rows, vectors>(a, a_column, b, b_row, l, sums);
       }
     }
   }
+#pragma GCC unroll unrolled
+  for (; l < length; ++l) add_outer_product<rows, vectors>(a, a_column, b, b_row, l, sums);
   if (lanes == 16 && how == Put::set) {  // lines only written would come one by one
     for (Index i = 0; i < rows; ++i) {
       for (Index v = 0; v < vectors; ++v) __builtin_prefetch(out + i * out_row + v * lanes);
@@ -189,7 +217,7 @@ template <Index rows = update_rows, Index vectors = update_vectors>
 [[gnu::always_inline]] inline void update_block_at(const Product& p, Index i0, Index j0,
                                                    const float* const* a, Index a_column,
                                                    const float* b, Index b_row, Index length,
-                                                   bool fresh) {
+                                                   bool fresh, const Ahead& ahead = {}) {
   constexpr Index width = vectors * lanes;
   float* out = p.out + i0 * p.out_row + j0;
   const Index rows_there = smaller(rows, p.m - i0);
@@ -197,11 +225,11 @@ template <Index rows = update_rows, Index vectors = update_vectors>
   const Put how = put_of(p, fresh);
   const Descent by = descent_of(p);
   if (rows_there == rows && columns_there == width) {
-    update_block<rows, vectors>(a, a_column, b, b_row, length, out, p.out_row, how, by);
+    update_block<rows, vectors>(a, a_column, b, b_row, length, ahead, out, p.out_row, how, by);
     return;
   }
   float block[rows * width];
-  update_block<rows, vectors>(a, a_column, b, b_row, length, block, width, Put::set, by);
+  update_block<rows, vectors>(a, a_column, b, b_row, length, ahead, block, width, Put::set, by);
   for (Index i = 0; i < rows_there; ++i) {
     for (Index c = 0; c < columns_there; ++c) {
       put(how, by, block[i * width + c], out + i * p.out_row + c);
