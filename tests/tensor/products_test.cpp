@@ -1,9 +1,7 @@
 #include "tensor/products.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
-#include <cstdint>
 #include <cstring>
 #include <limits>
 #include <thread>
@@ -12,6 +10,7 @@
 #include "tensor/error.h"
 #include "tests/catch.h"
 #include "tests/tensor/numbers.h"
+#include "tests/tensor/product_operands.h"
 #include "tests/tensor/product_tables.h"
 #include "tests/worse.h"
 
@@ -20,73 +19,6 @@ using namespace tapegrad::kernels;
 using namespace tapegrad::test;
 
 namespace {
-
-constexpr float nan_value = std::numeric_limits<float>::quiet_NaN();
-constexpr float infinity = std::numeric_limits<float>::infinity();
-
-// The kinds of products that are computed in our own ways.
-struct Kind {
-  const char* name;
-  bool narrow, a_transposed, b_transposed;
-};
-constexpr Kind kinds[] = {{"a b^T of few columns", true, false, true},
-                          {"a b", false, false, false},
-                          {"a^T b", false, true, false},
-                          {"a b^T", false, false, true},
-                          {"a^T b^T", false, true, true}};
-
-// Operands of which products of any size up to m, n are parts, and the whole product.
-struct Operands {
-  Operands(const Kind& of, Index m_max, Index n_max, Index length)
-      : kind(of), m(m_max), n(n_max), k(length) {
-    a = random<float>(kind.a_transposed ? Shape{k, m} : Shape{m, k}, -1, 1, 31);
-    b = random<float>(kind.b_transposed ? Shape{n, k} : Shape{k, n}, -1, 1, 32);
-  }
-
-  Product product(Index rows, Index columns, float* out, bool fresh) const {
-    return {.m = rows,
-            .n = columns,
-            .k = k,
-            .a = a.data(),
-            .a_row = kind.a_transposed ? 1 : k,
-            .a_column = kind.a_transposed ? m : 1,
-            .b = b.data(),
-            .b_row = kind.b_transposed ? k : n,
-            .out = out,
-            .out_row = columns,
-            .fresh = fresh,
-            .b_transposed = kind.b_transposed};
-  }
-
-  Index a_at(Index i, Index l) const { return kind.a_transposed ? l * m + i : i * k + l; }
-  Index b_at(Index l, Index j) const { return kind.b_transposed ? j * k + l : l * n + j; }
-
-  // Each element's exact sum, and the sum of its terms' sizes, which bounds its rounding.
-  void sum_up() {
-    for (Index i = 0; i < m; ++i) {
-      for (Index j = 0; j < n; ++j) {
-        long double total = 0;
-        long double size = 0;
-        for (Index l = 0; l < k; ++l) {
-          const long double term = static_cast<long double>(a[a_at(i, l)]) * b[b_at(l, j)];
-          total += term;
-          size += std::abs(term);
-        }
-        sums.push_back(total);
-        sizes.push_back(size);
-      }
-    }
-  }
-
-  Kind kind;
-  Index m, n, k;
-  Tensor<float> a, b;
-  std::vector<long double> sums, sizes;
-};
-
-void compute(const ProductLoops& loops, const Kind& kind, const Product& p) {
-  kind.narrow ? loops.narrow(p, 0) : loops.updates(p, 0);
-}
 
 // The largest error of a rows x columns product beside its terms' sizes; NaN when any element is.
 double error(const Operands& of, Index rows, Index columns, const std::vector<float>& got,
@@ -114,23 +46,6 @@ bool same_bits(const Tensor<float>& x, const Tensor<float>& y) {
          std::memcmp(x.data(), y.data(), static_cast<std::size_t>(x.size()) * sizeof(float)) == 0;
 }
 
-// The same product with b stored transposed, of which no zeros are left out.
-Operands with_b_transposed(const Operands& of) {
-  Operands other = of;
-  other.kind.b_transposed = true;
-  other.b = Tensor<float>({of.n, of.k});
-  transpose<float>(of.b, other.b.view());
-  return other;
-}
-
-// Puts zeros in the place of about so many percent of the numbers.
-void thin_out(Tensor<float>& x, int percent) {
-  const Tensor<float> chance = random<float>(x.shape(), 0, 100, 37);
-  for (Index i = 0; i < x.size(); ++i) {
-    if (chance[i] < static_cast<float>(percent)) x[i] = i % 2 == 0 ? 0.0F : -0.0F;
-  }
-}
-
 // w after a step along the product as its gradient, at once and apart.
 Tensor<float> step_along(const ProductLoops& loops, const Operands& of, Tensor<float> w,
                          const Descent& by) {
@@ -148,38 +63,6 @@ Tensor<float> product_then_step(const ProductLoops& loops, const Operands& of, T
   const UpdateRule<float> rule{by.lr, by.weight_decay, 0, 1, infinity, false};
   training_loops<float>().descend(w.size(), rule, gradient.data(), w.data());
   return w;
-}
-
-bool same_numbers(const Tensor<float>& x, const Tensor<float>& y) {
-  return std::equal(x.begin(), x.end(), y.begin(), y.end(), [](float u, float v) {
-    return std::bit_cast<std::uint32_t>(u) == std::bit_cast<std::uint32_t>(v) ||
-           (std::isnan(u) && std::isnan(v));
-  });
-}
-
-// The first n columns, set, added and as a step, from every first column that a piece may have,
-// have the bits of products that leave nothing out.
-void check_leaving_out(const Operands& of, Index n) {
-  const Operands all = with_b_transposed(of);
-  const Descent by{0.3F, 0.01F};
-  const Tensor<float> start = random<float>({of.m, n}, -1, 1, 33);
-  for (const ProductTable& table : every_product_table()) {
-    CAPTURE(table.name, n);
-    const auto result = [&](const Operands& operands, bool fresh, const Descent* descent,
-                            Index first) {
-      Tensor<float> out = start;
-      Product p = operands.product(of.m, n, out.data(), fresh);
-      p.descent = descent;
-      table.loops->updates(p, first);
-      return out;
-    };
-    for (const Index first : {Index{0}, table.loops->column_step}) {
-      CHECK(same_numbers(result(of, true, nullptr, first), result(all, true, nullptr, first)));
-      CHECK(same_numbers(result(of, false, nullptr, first), result(all, false, nullptr, first)));
-      if (of.k > table.loops->longest_descent) continue;
-      CHECK(same_numbers(result(of, true, &by, first), result(all, true, &by, first)));
-    }
-  }
 }
 
 struct Case {
@@ -310,106 +193,6 @@ TEST_CASE("products: more rows than are copied at a time, whole and cut") {
         p.a += 7 * p.a_row;
         compute(*table.loops, kind, p);
         CHECK(std::equal(below.begin(), below.end(), whole.begin() + 7 * n));
-      }
-    }
-  }
-}
-
-TEST_CASE("products: leaving out zeros of the left operand changes no bit") {
-  for (const Kind& kind : kinds) {
-    if (kind.narrow || kind.b_transposed) continue;
-    for (const Index k : {1, 100, 128, 129, 300}) {
-      for (const Index m : {24, 61}) {
-        for (const int percent : {20, 50, 90, 100}) {
-          Operands operands(kind, m, 600, k);
-          thin_out(operands.a, percent);
-          CAPTURE(kind.name, m, k, percent);
-          for (const Index n : {480, 600}) check_leaving_out(operands, n);
-        }
-      }
-    }
-    Operands operands(kind, 300, 600, 100);  // more rows than are copied at a time
-    thin_out(operands.a, 50);
-    check_leaving_out(operands, 600);
-  }
-}
-
-TEST_CASE("products: factors that are small or not numbers are not left out") {
-  const Index m = 30;
-  const Index n = 500;
-  const Index k = 100;
-  for (const Kind& kind : kinds) {
-    if (kind.narrow || kind.b_transposed) continue;
-    for (const float number :
-         {1e-3F, std::numeric_limits<float>::denorm_min(), infinity, -infinity, nan_value}) {
-      Operands operands(kind, m, n, k);
-      thin_out(operands.a, 100);
-      for (Index j = 0; j < n; ++j) operands.b[operands.b_at(57, j)] = 1e38F;
-      operands.a[operands.a_at(11, 57)] = number;
-      check_leaving_out(operands, n);
-      for (const ProductTable& table : every_product_table()) {
-        CAPTURE(table.name, kind.name, number);
-        std::vector<float> out(static_cast<std::size_t>(m * n));
-        compute(*table.loops, kind, operands.product(m, n, out.data(), true));
-        const float want = number * 1e38F;
-        const auto row = out.begin() + 11 * n;
-        CHECK(std::all_of(row, row + n, [=](float y) {
-          return y == want || (std::isnan(y) && std::isnan(want));
-        }));
-        CHECK(std::count(out.begin(), out.end(), 0.0F) == (m - 1) * n);
-      }
-    }
-  }
-}
-
-TEST_CASE("products: a sum that underflows to -0 is 0, whatever is left out") {
-  for (const Kind& kind : kinds) {
-    if (kind.narrow || kind.b_transposed) continue;
-    Operands operands(kind, 30, 500, 100);
-    thin_out(operands.a, 60);
-    for (float& x : operands.a) x *= 1e-30F;
-    for (float& x : operands.b) x *= 1e-30F;
-    check_leaving_out(operands, 500);
-    for (const ProductTable& table : every_product_table()) {
-      CAPTURE(table.name, kind.name);
-      std::vector<float> out(std::size_t{30} * 500, nan_value);
-      compute(*table.loops, kind, operands.product(30, 500, out.data(), true));
-      CHECK(
-          std::all_of(out.begin(), out.end(), [](float y) { return y == 0 && !std::signbit(y); }));
-    }
-  }
-}
-
-TEST_CASE("products: zero times NaN or infinity is not left out") {
-  const Index m = 26;
-  const Index n = 600;
-  const Index k = 30;
-  for (const Kind& kind : kinds) {
-    if (kind.narrow || kind.b_transposed) continue;
-    for (const float number : {nan_value, infinity, -infinity}) {
-      for (const Index column : {0, 1, 2, 3, 7, 63, 64, 94, 95, 96, 191, 192, 250, 575, 576, 599}) {
-        const Index l = column * 7 % k;
-        Operands operands(kind, m, n, k);
-        thin_out(operands.a, 80);
-        for (Index i = 0; i < m; i += 2) operands.a[operands.a_at(i, l)] = 0;
-        operands.b[operands.b_at(l, column)] = number;
-        CAPTURE(kind.name, number, column);
-        check_leaving_out(operands, n);
-        for (const ProductTable& table : every_product_table()) {
-          CAPTURE(table.name);
-          std::vector<float> out(static_cast<std::size_t>(m * n));
-          compute(*table.loops, kind, operands.product(m, n, out.data(), true));
-          bool right = true;
-          for (Index i = 0; i < m; ++i) {
-            for (Index j = 0; j < n; ++j) {
-              const float y = out[static_cast<std::size_t>(i * n + j)];
-              right = right && (j != column  ? std::isfinite(y)
-                                : i % 2 == 0 ? std::isnan(y)
-                                             : !std::isfinite(y));
-            }
-          }
-          CHECK(right);
-        }
       }
     }
   }
