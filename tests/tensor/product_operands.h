@@ -78,6 +78,15 @@ inline void compute(const kernels::ProductLoops& loops, const Kind& kind,
   kind.narrow ? loops.narrow(p, 0) : loops.updates(p, 0);
 }
 
+// Whether right(row, column, number) holds for all numbers of a result of n columns.
+template <class Right>
+bool all_right(const std::vector<float>& out, Index n, const Right& right) {
+  for (Index at = 0; at < std::ssize(out); ++at) {
+    if (!right(at / n, at % n, out[static_cast<std::size_t>(at)])) return false;
+  }
+  return true;
+}
+
 // Puts zeros in the place of about so many percent of the numbers.
 inline void thin_out(Tensor<float>& x, int percent) {
   const Tensor<float> chance = random<float>(x.shape(), 0, 100, 37);

@@ -288,14 +288,9 @@ TEST_CASE("products: NaN and infinity reach the elements they belong to, and no 
           operands.b[operands.b_at(l, n - 1)] = infinity;
           std::vector<float> out(static_cast<std::size_t>(m * n));
           compute(*table.loops, kind, operands.product(m, n, out.data(), true));
-          bool right = true;
-          for (Index i = 0; i < m; ++i) {
-            for (Index j = 0; j < n; ++j) {
-              const float y = out[static_cast<std::size_t>(i * n + j)];
-              right = right && (i == m - 1 ? std::isnan(y) : std::isinf(y) == (j == n - 1));
-            }
-          }
-          CHECK(right);
+          CHECK(all_right(out, n, [=](Index i, Index j, float y) {
+            return i == m - 1 ? std::isnan(y) : std::isinf(y) == (j == n - 1);
+          }));
         }
       }
     }
