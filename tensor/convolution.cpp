@@ -89,10 +89,20 @@ class ColumnProducts {
   std::vector<T>& columns_ = kept_columns<T>();  // of one image
 };
 
+// Whether planes with their border of zeros, which our own loops make, are much larger than what
+// goes in and comes out. In floating point, for they can be more than an Index counts.
+bool mostly_border(const Windows& w) {
+  constexpr double most = 16;
+  const auto with_border = [&](Index n) { return static_cast<double>(n + 2 * w.padding); };
+  return with_border(w.height) * with_border(w.width) >
+         most * static_cast<double>(w.plane_size() + w.count());
+}
+
 // Our own loops, which need something to add up; null: columns.
 const ProductLoops* loops_for(const Convolution& conv) {
-  const bool empty = conv.images == 0 || conv.filters == 0 || conv.windows.channels == 0;
-  return empty ? nullptr : product_loops();
+  const Windows& w = conv.windows;
+  const bool empty = conv.images == 0 || conv.filters == 0 || w.image_size() == 0;
+  return empty || mostly_border(w) ? nullptr : product_loops();
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // Private to tensor/: convolutions of floats by our own product loops. The columns that im2col
 // would write for a whole image are made for a tile of the result at a time, in the order in which
-// the product reads them, and stay in the cache. There must be images, channels and filters.
+// the product reads them, and stay in the cache. There must be images, pixels and filters.
 #pragma once
 
 #include "tensor/convolution.h"

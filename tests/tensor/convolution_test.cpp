@@ -224,19 +224,54 @@ TEST_CASE("convolution: the same bits on any number of threads") {
   }
 }
 
-TEST_CASE("convolution: without images, channels or filters") {
-  for (const Shape& sizes : {Shape{0, 2, 3}, Shape{2, 0, 3}, Shape{2, 3, 0}}) {
-    const Convolution conv{
-        {.channels = sizes[1], .height = 4, .width = 4, .window_height = 3, .window_width = 3},
-        sizes[0],
-        sizes[2]};
+TEST_CASE("convolution: without images, channels, filters or pixels") {
+  for (const Shape& sizes : {Shape{0, 2, 3, 4, 4}, Shape{2, 0, 3, 4, 4}, Shape{2, 3, 0, 4, 4},
+                             Shape{2, 2, 3, 0, 4}, Shape{2, 2, 3, 4, 0}}) {
+    const Convolution conv{{.channels = sizes[1],
+                            .height = sizes[3],
+                            .width = sizes[4],
+                            .window_height = 3,
+                            .window_width = 3,
+                            .padding = 2},
+                           sizes[0],
+                           sizes[2]};
+    CAPTURE(to_string(sizes));
     const Operands of(conv);
     Tensor<float> y(of.dy.shape(), 7), dx(of.x.shape(), 7), dw(of.w.shape(), 7);
     convolve<float>(conv, of.x, of.w, of.b, y.view());
     convolve_x_vjp<float>(conv, of.dy, of.w, {dx.view(), true});
     convolve_w_vjp<float>(conv, of.dy, of.x, {dw.view(), true});
-    for (Index i = 0; i < y.size(); ++i) CHECK(y[i] == of.b[i / 4 % conv.filters]);
+    for (Index i = 0; i < y.size(); ++i) {  // there are filters, but nothing under them
+      CHECK(y[i] == of.b[i / conv.windows.count() % conv.filters]);
+    }
     for (const float number : dx) CHECK(number == 0);
     for (const float number : dw) CHECK(number == 0);
+  }
+}
+
+// Each window but the middle one sees the border alone.
+TEST_CASE("convolution: padding by far wider than the image takes no memory") {
+  for (const Index far : {Index{1} << 20, Index{1} << 31}) {
+    const Convolution conv{{.channels = 1,
+                            .height = 1,
+                            .width = 1,
+                            .window_height = 1,
+                            .window_width = 1,
+                            .stride = far,
+                            .padding = far},
+                           2,
+                           1};
+    const Operands of(conv);
+    const Reference want(conv, of);
+    Tensor<float> y(of.dy.shape()), dx(of.x.shape(), 1), dw(of.w.shape(), 1);
+    convolve<float>(conv, of.x, of.w, of.b, y.view());
+    convolve_x_vjp<float>(conv, of.dy, of.w, {dx.view(), false});
+    convolve_w_vjp<float>(conv, of.dy, of.x, {dw.view(), false});
+    CHECK(y.shape() == Shape{2, 1, 3, 3});
+    CHECK(y[4] != of.b[0]);
+    CHECK(y[8] == of.b[0]);
+    CHECK(error(y, want.y) <= tolerance);
+    CHECK(error(dx, want.dx) <= tolerance);
+    CHECK(error(dw, want.dw) <= tolerance);
   }
 }
