@@ -8,7 +8,7 @@ namespace tapegrad {
 
 template <Scalar T>
 View<const T> Parameter<T>::gradient() const {
-  if (gradient_.shape() != value_.shape()) {
+  if (!has_gradient_) {
     throw GradError(
         fmt::format("parameter of shape {} has no gradient: call tape.backward(loss) on "
                     "a tape that recorded it",

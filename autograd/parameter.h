@@ -36,8 +36,8 @@ class Parameter {
     return value_;
   }
 
-  /// d loss / d value of the last backward pass. Throws GradError when there has been none, or when
-  /// it was not written, see Optimizer::minimize.
+  /// d loss / d value of the last backward pass. Throws GradError when there has been none, when
+  /// that did not come to its end, or when it was not written, see Optimizer::minimize.
   View<const T> gradient() const;
 
   /// Whether there was a backward pass since the gradient was last consumed.
@@ -60,7 +60,8 @@ class Parameter {
   Tensor<T> gradient_;  // allocated when a tape first records the parameter
   std::uint64_t version_ = 0;
   bool touched_ = false;  // during a backward pass: this pass has made a part of the gradient
-  bool has_new_gradient_ = false;
+  bool has_gradient_ = false;      // the last pass came to its end
+  bool has_new_gradient_ = false;  // and no step has consumed it
   bool factored_ = false;  // the last pass left the gradient as factors; gradient_ is older
   Role role_;
   bool frozen_;

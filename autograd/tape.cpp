@@ -80,7 +80,7 @@ Node<T>* Tape<T>::new_leaf(const char* op, View<const T> value, Parameter<T>* pa
   node->value = const_cast<T*>(value.data());
   if (recording_) {
     node->leaf = {parameter, parameter != nullptr ? parameter->version_ : 0, leaves_};
-    node->needs_grad = true;
+    node->needs_grad = parameter == nullptr || !parameter->frozen();
     leaves_ = node;
   }
   return last_ = node;
@@ -93,12 +93,13 @@ Var<T> Tape<T>::variable(View<const T> value) {
 
 template <Scalar T>
 Var<T> Tape<T>::parameter(Parameter<T>& parameter) {
-  if (parameter.frozen()) return constant(parameter.value());
-  if (recording_ && parameter.gradient_.shape() != parameter.shape()) {
+  const bool trained = recording_ && !parameter.frozen();
+  if (trained && parameter.gradient_.shape() != parameter.shape()) {
     parameter.gradient_ = Tensor<T>(parameter.shape());
   }
-  Node<T>* node = new_leaf("parameter", parameter.value(), &parameter);
-  if (recording_) node->gradient = parameter.gradient_.data();
+  const char* op = parameter.frozen() ? "constant" : "parameter";
+  Node<T>* node = new_leaf(op, parameter.value(), &parameter);
+  if (trained) node->gradient = parameter.gradient_.data();
   return Var<T>(node);
 }
 
@@ -154,26 +155,28 @@ void Tape<T>::require_backward_allowed(Var<T> loss) const {
 template <Scalar T>
 void Tape<T>::start_gradients(bool accumulating) {
   for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf.next) {
-    Parameter<T>* parameter = leaf->leaf.parameter;
+    Parameter<T>* parameter = parameter_of(*leaf);
     if (parameter == nullptr) continue;
     parameter->touched_ = accumulating && parameter->has_new_gradient_;
   }
   // Until this pass is through, no gradient is whole; a vjp that throws must not leave one for a
   // step.
   for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf.next) {
-    if (leaf->leaf.parameter == nullptr) continue;
-    leaf->leaf.parameter->has_new_gradient_ = false;
-    leaf->leaf.parameter->factored_ = false;
+    Parameter<T>* parameter = parameter_of(*leaf);
+    if (parameter == nullptr) continue;
+    parameter->has_gradient_ = parameter->has_new_gradient_ = false;
+    parameter->factored_ = false;
   }
 }
 
 template <Scalar T>
 void Tape<T>::finish_gradients() {
   for (Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf.next) {
-    Parameter<T>* parameter = leaf->leaf.parameter;
+    if (!leaf->needs_grad) continue;
+    Parameter<T>* parameter = parameter_of(*leaf);
     const bool reached = parameter != nullptr ? parameter->touched_ : leaf->gradient != nullptr;
     if (!reached) kernels::fill<T>(T(0), touch(*leaf));
-    if (parameter != nullptr) parameter->has_new_gradient_ = true;
+    if (parameter != nullptr) parameter->has_gradient_ = parameter->has_new_gradient_ = true;
   }
 }
 

@@ -34,7 +34,7 @@ class Recording;
 /// memory.
 template <Scalar T>
 struct Node {
-  /// What only leaves that take a gradient have.
+  /// What only variables and parameters have.
   struct Leaf {
     Parameter<T>* parameter;  // null for Tape::variable
     std::uint64_t version;    // of the parameter, when it was recorded

@@ -1,5 +1,6 @@
 #include "autograd/factored_gradients.h"
 
+#include "autograd/ops.h"
 #include "autograd/tape.h"
 #include "tensor/kernels.h"
 #include "tensor/random.h"
@@ -31,6 +32,10 @@ TEST_CASE("factored gradients: kept for a listed parameter until they are writte
   FactoredGradients<float> all;
   all.list(example.other);
   all.list(example.weight);
+  {
+    Tape<float> tape;  // which makes it a gradient
+    tape.backward(sum(tape.parameter(example.weight)));
+  }
   CHECK(all.at(1) == nullptr);
   REQUIRE(all.keep(example.weight, example.factors) == descends());
   if (!descends()) return;
@@ -38,8 +43,6 @@ TEST_CASE("factored gradients: kept for a listed parameter until they are writte
   CHECK(all.at(1)->a.data() == example.a.data());
   CHECK(all.at(1)->b.data() == example.b.data());
 
-  Tape<float> tape;
-  tape.parameter(example.weight);  // which makes it a gradient
   all.write(example.weight);
   Tensor<float> expected({hidden, features});
   kernels::gemm<float>(kernels::Op::transpose, kernels::Op::none, example.a, example.b,

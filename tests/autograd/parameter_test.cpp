@@ -23,6 +23,17 @@ TEST_CASE("parameter: has no gradient before the first backward") {
   CHECK_THROWS_MATCHES(p.gradient(), GradError,
                        Message("parameter of shape [2, 3] has no gradient: call "
                                "tape.backward(loss) on a tape that recorded it"));
+  Parameter<double> none(Tensor<double>({0}));
+  CHECK_THROWS_AS(none.gradient(), GradError);
+}
+
+TEST_CASE("parameter: recorded but not differentiated, it has no gradient") {
+  Parameter<double> p(Tensor<double>({2}, {3, 5}));
+  Tape<double> tape;
+  const Var<double> loss = sum(tape.parameter(p));
+  CHECK_THROWS_AS(p.gradient(), GradError);
+  tape.backward(loss);
+  CHECK(gradient(p) == Tensor<double>({2}, {1, 1}));
 }
 
 TEST_CASE("parameter: used twice it has one gradient, the sum") {

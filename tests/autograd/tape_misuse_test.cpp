@@ -106,6 +106,24 @@ TEST_CASE("tape: a parameter written between forward and backward is refused") {
   CHECK(p.gradient()[0] == 8);
 }
 
+// Its numbers are factors of other gradients.
+TEST_CASE("tape: a frozen parameter written between forward and backward is refused too") {
+  Parameter<double> p(Tensor<double>({1}, 3)), q(Tensor<double>({1}, 2));
+  p.freeze();
+  for (const bool written : {true, false}) {
+    Tape<double> tape;
+    const Var<double> loss = sum(tape.parameter(p) * tape.parameter(q));
+    if (written) {
+      p.write()[0] = 100;
+      CHECK_THROWS_AS(tape.backward(loss), GradError);
+    } else {
+      tape.backward(loss);
+    }
+  }
+  CHECK(q.gradient()[0] == 100);
+  CHECK_THROWS_AS(p.gradient(), GradError);
+}
+
 TEST_CASE("tape: a refused backward leaves earlier gradients as they were") {
   Parameter<double> p(Tensor<double>({2}, {3, 4}));
   {
@@ -204,6 +222,7 @@ TEST_CASE("tape: a vjp that throws leaves no gradient for a step to use") {
   const Var<double> bad = y.vjp([](View<const double>) { throw Error("no"); });
   CHECK_THROWS_AS(tape.backward(sum(bad) + sum(x)), Error);
   CHECK_FALSE(p.has_new_gradient());
+  CHECK_THROWS_AS(p.gradient(), GradError);  // it may be half of one
 }
 
 TEST_CASE("tape: a value cannot be made without a tape") {
