@@ -4,6 +4,7 @@
 #include "autograd/ops.h"
 #include "tensor/error.h"
 #include "tensor/kernels.h"
+#include "tensor/options.h"
 
 namespace tapegrad {
 
@@ -142,9 +143,7 @@ Var<T> clamp(Var<T> x, double low, double high) {
 
 template <Scalar T>
 Var<T> dropout(Var<T> x, double p, Rng key) {
-  if (!(p >= 0 && p < 1)) {
-    throw OptionError(fmt::format("dropout: p is {}, but must be in [0, 1)", p));
-  }
+  require_fraction("dropout: p", p);
   auto y = x.tape().record("dropout", x.shape(), {x});
   const View<T> mask(x.tape().template scratch<T>(x.shape().size()).data(), x.shape());
   const T kept = static_cast<T>(1 / (1 - p));

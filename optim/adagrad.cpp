@@ -1,11 +1,8 @@
 #include "optim/adagrad.h"
 
-#include <fmt/format.h>
-
-#include <cmath>
-
-#include "tensor/error.h"
 #include "tensor/kernels.h"
+#include "tensor/options.h"
+#include "tensor/pieces.h"
 
 namespace tapegrad::optim {
 
@@ -15,10 +12,7 @@ AdaGrad<T>::AdaGrad(ParamGroups<T> groups, Schedule schedule, AdaGradOptions opt
       options_(options),
       sums_(this->keep("sum", true, static_cast<T>(options.initial))) {
   require_epsilon<T>("AdaGrad: epsilon", options.epsilon);
-  if (!(options.initial >= 0 && std::isfinite(static_cast<T>(options.initial)))) {
-    throw OptionError(
-        fmt::format("AdaGrad: initial is {}, but must be at least 0 and finite", options.initial));
-  }
+  require_size("AdaGrad: initial", static_cast<double>(static_cast<T>(options.initial)));
 }
 
 template <Real T>
@@ -26,8 +20,12 @@ void AdaGrad<T>::update(std::size_t slot, Parameter<T>& parameter,
                         const kernels::UpdateRule<T>& rule) {
   const T* g = parameter.gradient().data();
   const View<T> w = parameter.write();
-  kernels::training_loops<T>().adagrad(w.size(), rule, static_cast<T>(options_.epsilon), g,
-                                       sums_[slot].data(), w.data());
+  T* sum = sums_[slot].data();
+  const auto epsilon = static_cast<T>(options_.epsilon);
+  const auto& loops = kernels::training_loops<T>();
+  kernels::for_each_piece(w.size(), kernels::elements_per_piece, [&](Index first, Index last) {
+    loops.adagrad(last - first, rule, epsilon, g + first, sum + first, w.data() + first);
+  });
 }
 
 template class AdaGrad<float>;

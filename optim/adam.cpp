@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "tensor/kernels.h"
+#include "tensor/options.h"
 #include "tensor/pieces.h"
 
 namespace tapegrad::optim {

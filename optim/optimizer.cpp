@@ -204,11 +204,6 @@ void Optimizer<T>::restore(const Safetensors& state) {
   steps_ = state.at("steps").integers()[0];
 }
 
-void require_fraction(const char* option, double value) {
-  if (value >= 0 && value < 1) return;
-  throw OptionError(fmt::format("{} is {}, but must be in [0, 1)", option, value));
-}
-
 template <Real T>
 void require_epsilon(const char* option, double value) {
   if (static_cast<T>(value) > 0 && std::isfinite(static_cast<T>(value))) return;

@@ -96,9 +96,6 @@ class Optimizer {
   std::map<std::string, Memory> kept_;  // by name
 };
 
-/// Throws OptionError, beginning with `option`, unless the value is in [0, 1).
-void require_fraction(const char* option, double value);
-
 /// Throws OptionError, beginning with `option`, unless the value is finite and above 0 as a T too:
 /// it keeps a parameter whose gradients were all 0 from becoming 0 / 0.
 template <Real T>

@@ -1,6 +1,8 @@
 #include "optim/rmsprop.h"
 
 #include "tensor/kernels.h"
+#include "tensor/options.h"
+#include "tensor/pieces.h"
 
 namespace tapegrad::optim {
 
@@ -26,10 +28,15 @@ void RmsProp<T>::update(std::size_t slot, Parameter<T>& parameter,
                                         .epsilon = static_cast<T>(options_.epsilon)};
   const T* g = parameter.gradient().data();
   const View<T> w = parameter.write();
-  kernels::training_loops<T>().rmsprop(w.size(), with_momentum, rmsprop, g, squares_[slot].data(),
-                                       means_.empty() ? nullptr : means_[slot].data(),
-                                       velocities_.empty() ? nullptr : velocities_[slot].data(),
-                                       w.data());
+  T* square = squares_[slot].data();
+  T* mean = means_.empty() ? nullptr : means_[slot].data();
+  T* velocity = velocities_.empty() ? nullptr : velocities_[slot].data();
+  const auto& loops = kernels::training_loops<T>();
+  kernels::for_each_piece(w.size(), kernels::elements_per_piece, [&](Index first, Index last) {
+    const auto from_first = [first](T* all) { return all == nullptr ? nullptr : all + first; };
+    loops.rmsprop(last - first, with_momentum, rmsprop, g + first, square + first, from_first(mean),
+                  from_first(velocity), w.data() + first);
+  });
 }
 
 template class RmsProp<float>;

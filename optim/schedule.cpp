@@ -7,19 +7,10 @@
 #include <numbers>
 
 #include "tensor/error.h"
+#include "tensor/options.h"
 
 namespace tapegrad::optim {
 namespace {
-
-void require_at_least(Index least, const char* option, Index value) {
-  if (value >= least) return;
-  throw OptionError(fmt::format("{} is {}, but must be at least {}", option, value, least));
-}
-
-void require_size(const char* option, double value) {
-  if (value >= 0 && std::isfinite(value)) return;
-  throw OptionError(fmt::format("{} is {}, but must be at least 0 and finite", option, value));
-}
 
 void require_range(const char* schedule, double lr_min, double lr_max) {
   if (lr_min >= 0 && lr_min <= lr_max && std::isfinite(lr_max)) return;
@@ -32,10 +23,7 @@ void require_valid(const CyclicLr& clr) {
   require_at_least(1, "CyclicLr: half_cycle", clr.half_cycle);
   require_at_least(1, "CyclicLr: growth", clr.growth);
   require_range("CyclicLr", clr.lr_min, clr.lr_max);
-  if (!(clr.peak_decay >= 0 && clr.peak_decay <= 1)) {
-    throw OptionError(
-        fmt::format("CyclicLr: peak_decay is {}, but must be in [0, 1]", clr.peak_decay));
-  }
+  require_share("CyclicLr: peak_decay", clr.peak_decay);
 }
 
 void require_valid(const CosineLr& cosine) {

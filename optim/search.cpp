@@ -8,6 +8,7 @@
 #include <numeric>
 
 #include "tensor/error.h"
+#include "tensor/options.h"
 #include "tensor/parallel.h"
 #include "tensor/random.h"
 
@@ -39,16 +40,11 @@ void require_valid(std::span<const Axis> axes) {
   }
 }
 
-void require_at_least(Index least, const char* name, Index value) {
-  if (value >= least) return;
-  throw OptionError(fmt::format("search: {} is {}, but must be at least {}", name, value, least));
-}
-
 void require_valid(const SearchOptions& o) {
-  require_at_least(1, "repetitions", o.repetitions);
-  require_at_least(1, "budget", o.budget);
-  require_at_least(1, "halving", o.halving);
-  require_at_least(1, "workers", o.workers);
+  require_at_least(1, "search: repetitions", o.repetitions);
+  require_at_least(1, "search: budget", o.budget);
+  require_at_least(1, "search: halving", o.halving);
+  require_at_least(1, "search: workers", o.workers);
 }
 
 // The budgets of successive halving, smallest first; the last is the whole.
@@ -268,7 +264,7 @@ std::vector<Axis> around(std::span<const Axis> axes, const Setting& center, doub
 std::vector<SearchRow> search(const std::vector<Setting>& settings, const GroupObjective& objective,
                               Index together, const SearchOptions& options) {
   require_valid(options);
-  require_at_least(1, "together", together);
+  require_at_least(1, "search: together", together);
   std::vector<SearchRow> rows;
   for (const Setting& setting : settings) rows.push_back({std::ssize(rows), setting, 0, {}});
   Trials trials(objective, options, count_trials(std::ssize(settings), options));
@@ -297,7 +293,10 @@ std::vector<SearchRow> search(const std::vector<Setting>& settings, const Object
 std::string to_csv(std::span<const Axis> axes, const std::vector<SearchRow>& rows) {
   std::string text;
   for (const Axis& axis : axes) text += axis.name + ",";
-  text += "budget,mean,standard_error,tied,scores\n";
+  text += "budget,mean,standard_error,tied";
+  const std::size_t scores = rows.empty() ? 0 : rows.front().scores.size();
+  for (std::size_t i = 0; i < scores; ++i) text += fmt::format(",score_{}", i);
+  text += "\n";
   for (const SearchRow& row : rows) {
     for (const double value : row.values) text += fmt::format("{},", value);
     text += fmt::format("{},{},{},{}", row.budget, row.mean, row.standard_error, row.tied ? 1 : 0);

@@ -93,7 +93,8 @@ std::vector<SearchRow> search(const std::vector<Setting>& settings, const Object
 std::vector<SearchRow> search(const std::vector<Setting>& settings, const GroupObjective& objective,
                               Index together, const SearchOptions& options);
 
-/// "lambda,budget,mean,standard_error,tied,score,...": one line a row; numbers read back exactly.
+/// "lambda,budget,mean,standard_error,tied,score_0,score_1,...": one line a row; numbers read back
+/// exactly.
 std::string to_csv(std::span<const Axis> axes, const std::vector<SearchRow>& rows);
 
 /// The table for people. Settings tied with the best are marked.

@@ -1,9 +1,8 @@
 #include "optim/sgd.h"
 
-#include <fmt/format.h>
-
 #include "tensor/error.h"
 #include "tensor/kernels.h"
+#include "tensor/options.h"
 #include "tensor/pieces.h"
 
 namespace tapegrad::optim {
@@ -13,9 +12,7 @@ Sgd<T>::Sgd(ParamGroups<T> groups, Schedule schedule, SgdOptions options)
     : Optimizer<T>(std::move(groups), std::move(schedule), options.clip),
       options_(options),
       velocities_(this->keep("velocity", options.momentum > 0)) {
-  if (!(options.momentum >= 0 && options.momentum < 1)) {
-    throw OptionError(fmt::format("Sgd: momentum is {}, but must be in [0, 1)", options.momentum));
-  }
+  require_fraction("Sgd: momentum", options.momentum);
   if (options.nesterov && options.momentum == 0) {
     throw OptionError("Sgd: Nesterov needs a momentum above 0");
   }

@@ -83,7 +83,7 @@ TEST_CASE("search: the table is the same for any number of workers") {
   const std::string one = table(1);
   CHECK(table(2) == one);
   CHECK(table(8) == one);
-  CHECK_THAT(one, Contains("lambda,budget,mean,standard_error,tied,scores\n"));
+  CHECK_THAT(one, Contains("lambda,budget,mean,standard_error,tied,score_0,score_1,score_2\n"));
 }
 
 TEST_CASE("search: means, standard errors and ties") {
