@@ -7,8 +7,10 @@
 
 namespace tapegrad::optim {
 
-Progress::Progress(Index total, bool enabled)
-    : total_(total), enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {}
+Progress::Progress(Index total, bool enabled, Index already_done)
+    : total_(total),
+      already_done_(already_done),
+      enabled_(enabled && ::isatty(STDERR_FILENO) == 1) {}
 
 void Progress::update(Index done, std::string_view note) {
   if (!enabled_) return;
@@ -16,7 +18,7 @@ void Progress::update(Index done, std::string_view note) {
   if (now < next_) return;
   next_ = now + std::chrono::milliseconds(100);
   const double seconds = std::chrono::duration<double>(now - start_).count();
-  const double rate = seconds > 0 ? static_cast<double>(done) / seconds : 0;
+  const double rate = seconds > 0 ? static_cast<double>(done - already_done_) / seconds : 0;
   const auto left = rate > 0 ? static_cast<Index>(static_cast<double>(total_ - done) / rate) : 0;
   const double percent = 100.0 * static_cast<double>(done) / static_cast<double>(total_);
   notice(fmt::format("\r\x1b[K{}/{} steps {:3.0f} %  {:.0f} steps/s  {}:{:02} left  {}", done,

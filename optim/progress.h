@@ -14,7 +14,9 @@ namespace tapegrad::optim {
 /// Prints nothing at all when stderr is not a terminal.
 class Progress {
  public:
-  explicit Progress(Index total, bool enabled = true);
+  /// Of the total, `already_done` were done before, as by a run that is now resumed: the rate and
+  /// the time left are of the others.
+  explicit Progress(Index total, bool enabled = true, Index already_done = 0);
   ~Progress() { clear(); }
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
@@ -29,6 +31,7 @@ class Progress {
   using Clock = std::chrono::steady_clock;
 
   Index total_;
+  Index already_done_;
   bool enabled_;
   bool drawn_ = false;
   Clock::time_point start_ = Clock::now();

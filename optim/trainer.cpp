@@ -216,9 +216,10 @@ std::optional<double> Trainer<T>::advance() {
 template <Real T>
 void Trainer<T>::run(Index steps) {
   start(steps);
-  Progress progress(steps, options_.progress);
+  const auto made = [&] { return steps - (end_ - optimizer_.steps()); };
+  Progress progress(steps, options_.progress, made());
   while (const std::optional<double> loss = advance()) {
-    progress.update(steps - (end_ - optimizer_.steps()), fmt::format("loss {:.4f}", *loss));
+    progress.update(made(), fmt::format("loss {:.4f}", *loss));
   }
 }
 
