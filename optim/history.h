@@ -33,7 +33,8 @@ struct Measurement {
 /// measured is left empty.
 std::string to_csv(const std::vector<Measurement>& history);
 
-/// The same as a JSON array of objects, one a line; null for what was not measured.
+/// The same as a JSON array of objects, one a line; null for what was not measured, and for what is
+/// infinite or NaN, of which JSON has none.
 std::string to_json(const std::vector<Measurement>& history);
 
 }  // namespace tapegrad::optim

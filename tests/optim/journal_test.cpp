@@ -1,11 +1,16 @@
 #include "optim/journal.h"
 
+#include "tensor/error.h"
 #include "tensor/file.h"
 #include "tensor/sha256.h"
 #include "tests/catch.h"
 #include "tests/data/temporary_folder.h"
 
 using namespace tapegrad;
+
+TEST_CASE("journal: a path that cannot be looked at is an error of a file's") {
+  CHECK_THROWS_AS(optim::Journal::resume(std::string(300, 'a'), "x"), FileError);
+}
 
 TEST_CASE("journal: a number with more behind it is none") {
   const test::TemporaryFolder folder;
