@@ -45,3 +45,4 @@
 #include "tensor/format.h"
 #include "tensor/parallel.h"
 #include "tensor/random.h"
+#include "tensor/runtime.h"

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "tensor/kernels.h"
+#include "tensor/runtime.h"
 
 namespace tapegrad::data {
 
@@ -67,7 +67,7 @@ void AheadLoader<T>::gather(Batch<T> (Loader<T>::*take)()) {
 // decoding takes them. Moving images takes longer still.
 template <Real T>
 void AheadLoader<T>::request() {
-  if (kernels::threads() > 1 && !moves_images_) {
+  if (threads() > 1 && !moves_images_) {
     state_ = State::left;
   } else {
     state_ = State::requested;

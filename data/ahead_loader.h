@@ -12,7 +12,7 @@ namespace tapegrad::data {
 
 /// A Loader that gathers the next batch on a thread of its own while the caller works on the
 /// present one: the same batches, bit for bit. Where no core is free for that, the caller gathers
-/// what the thread has not begun, as Loader does; so it does where kernels::threads() share the
+/// what the thread has not begun, as Loader does; so it does where threads() share the
 /// work and no image is moved, as each thread then decodes what it needs itself. Keeps references
 /// as Loader does, and reads what they refer to at any time: neither may change while there is a
 /// loader of it. Belongs to one thread at a time.

@@ -8,8 +8,8 @@
 #include <numeric>
 
 #include "tensor/error.h"
-#include "tensor/kernels.h"
 #include "tensor/pieces.h"
+#include "tensor/runtime.h"
 
 namespace tapegrad::data {
 namespace {
@@ -57,9 +57,9 @@ std::span<T> rows(View<T> x, Index first, Index count) {
 // meanwhile: one piece for each thread, or a few where these would be long.
 Index rows_per_piece(Index n, Index features) {
   constexpr Index long_piece = 64;
-  const Index threads = kernels::threads();
-  if (threads == 1) return std::max<Index>(n, 1);
-  const Index pieces = threads * std::clamp<Index>(n / (threads * long_piece), 1, 4);
+  const Index count = threads();
+  if (count == 1) return std::max<Index>(n, 1);
+  const Index pieces = count * std::clamp<Index>(n / (count * long_piece), 1, 4);
   return std::max({(n + pieces - 1) / pieces, kernels::elements_per_piece / features, Index{1}});
 }
 

@@ -42,7 +42,7 @@ class Loader {
          Augment = {}) = delete;
 
   /// The next batch, in buffers that are overwritten by the next call; the threads of
-  /// kernels::set_threads share its images, unless these are augmented. Throws as require_unchanged
+  /// set_threads share its images, unless these are augmented. Throws as require_unchanged
   /// does.
   Batch<T> next();
 

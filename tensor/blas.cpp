@@ -8,6 +8,7 @@
 
 #include "tensor/error.h"
 #include "tensor/products.h"
+#include "tensor/runtime.h"
 #include "tensor/tensor.h"
 
 namespace tapegrad::kernels {
@@ -126,20 +127,25 @@ template void gemm(Op, Op, View<const float>, View<const float>, Target<float>);
 template void gemm(Op, Op, View<const double>, View<const double>, Target<double>);
 template void gemm(Op, Op, View<const Dual>, View<const Dual>, Target<Dual>);
 
+}  // namespace tapegrad::kernels
+
+namespace tapegrad {
+
 const char* blas_core() { return openblas_get_corename(); }
 
 std::string build_info() {
   // "OpenBLAS 0.3.21 NO_LAPACKE ...": the first two words
   const std::string_view config = openblas_get_config();
   const std::string_view version = config.substr(0, config.find(' ', config.find(' ') + 1));
-  return fmt::format("loops {}, {}, {} {}, {} thread{}", loops<float>().instruction_set,
-                     product_loops() == nullptr ? "all products by OpenBLAS" : "own products",
-                     version, blas_core(), threads(), threads() == 1 ? "" : "s");
+  return fmt::format(
+      "loops {}, {}, {} {}, {} thread{}", kernels::loops<float>().instruction_set,
+      kernels::product_loops() == nullptr ? "all products by OpenBLAS" : "own products", version,
+      blas_core(), threads(), threads() == 1 ? "" : "s");
 }
 
 std::string blas_warning() {
-  return blas_warning(std::getenv("OPENBLAS_CORETYPE"), blas_core(),
-                      loops<float>().instruction_set);
+  return kernels::blas_warning(std::getenv("OPENBLAS_CORETYPE"), blas_core(),
+                               kernels::loops<float>().instruction_set);
 }
 
-}  // namespace tapegrad::kernels
+}  // namespace tapegrad

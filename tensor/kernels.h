@@ -2,8 +2,6 @@
 // are checked by the callers, who know the op's name; here they are asserted.
 #pragma once
 
-#include <string>
-
 #include "tensor/loops.h"
 #include "tensor/view.h"
 
@@ -147,22 +145,5 @@ bool can_descend_along(const Shape& a, const Shape& b);
 /// out = x w^T + b: x [N, in], w [out, in], b [out].
 template <Scalar T>
 void linear(View<const T> x, View<const T> w, View<const T> b, Target<T> out);
-
-/// How many threads share a matrix product, a convolution, an update of many parameters or the
-/// gathering of a batch, the calling one among them; 1 unless this is called. Results have the same
-/// bits for any number. Throws OptionError for count < 1. OpenBLAS itself runs on one thread,
-/// whatever OPENBLAS_NUM_THREADS says: it would give other bits on more.
-void set_threads(int count);
-int threads();
-
-/// The kernels OpenBLAS chose for this processor ("Haswell", "SkylakeX", ...).
-const char* blas_core();
-
-/// "loops v4, own products, OpenBLAS 0.3.21 SkylakeX, 1 thread": what computes here.
-std::string build_info();
-
-/// What to tell the user when OPENBLAS_CORETYPE in the environment holds OpenBLAS to kernels below
-/// what this processor can do; else empty.
-std::string blas_warning();
 
 }  // namespace tapegrad::kernels

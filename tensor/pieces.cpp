@@ -1,16 +1,16 @@
 #include "tensor/pieces.h"
 
-#include "tensor/kernels.h"
+#include "tensor/runtime.h"
 
-namespace tapegrad::kernels {
+namespace tapegrad {
 
-ThreadPool& working_threads() {
+ThreadPool& kernels::working_threads() {
   static ThreadPool pool;
   return pool;
 }
 
-void set_threads(int count) { working_threads().set_threads(count); }
+void set_threads(int count) { kernels::working_threads().set_threads(count); }
 
-int threads() { return working_threads().threads(); }
+int threads() { return kernels::working_threads().threads(); }
 
-}  // namespace tapegrad::kernels
+}  // namespace tapegrad

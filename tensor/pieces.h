@@ -1,4 +1,4 @@
-// Work that the threads of kernels::set_threads share.
+// Work that the threads of set_threads share.
 #pragma once
 
 #include <algorithm>

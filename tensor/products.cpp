@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cassert>
 
+#include "tensor/runtime.h"
+
 namespace tapegrad::kernels {
 namespace {
 

@@ -7,7 +7,7 @@
 #include "nn/linear.h"
 #include "nn/sequential.h"
 #include "optim/sgd.h"
-#include "tensor/kernels.h"
+#include "tensor/runtime.h"
 #include "tests/catch.h"
 
 using namespace tapegrad;
@@ -23,7 +23,7 @@ constexpr Index steps = 200;
 
 // The first layer's weights after so many steps of assignment 2.
 Tensor<float> train(const data::ImageSet& images, int threads, float nudge = 0) {
-  kernels::set_threads(threads);
+  set_threads(threads);
   const auto standardizer = data::Standardizer::fit(images);
   Rng rng(1);
   nn::Sequential<float> net;
@@ -40,7 +40,7 @@ Tensor<float> train(const data::ImageSet& images, int threads, float nudge = 0) 
     tape.backward(softmax_cross_entropy(net(tape.constant(x)), y));
     sgd.step();
   }
-  kernels::set_threads(1);
+  set_threads(1);
   return Tensor<float>(parameters[0].parameter->value());
 }
 

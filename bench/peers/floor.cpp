@@ -7,6 +7,7 @@
 
 #include "bench/support/peer.h"
 #include "tensor/kernels.h"
+#include "tensor/runtime.h"
 #ifdef HAVE_LIBXSMM
 #include <libxsmm.h>
 #endif
@@ -121,7 +122,7 @@ class Xsmm final : public bench::Training {
 #endif
 
 std::unique_ptr<bench::Training> begin(const std::string& library, const Problem& problem) {
-  kernels::set_threads(problem.threads);
+  set_threads(problem.threads);
   if (library == "openblas") return std::make_unique<Products>(problem, openblas);
   if (library == "own") return std::make_unique<Products>(problem, own);
 #ifdef HAVE_LIBXSMM

@@ -13,7 +13,7 @@
 #include "nn/linear.h"
 #include "nn/sequential.h"
 #include "optim/sgd.h"
-#include "tensor/kernels.h"
+#include "tensor/runtime.h"
 
 namespace {
 
@@ -79,7 +79,7 @@ class Ours final : public bench::Training {
 };
 
 bench::Begin prepare(const Problem& problem) {
-  kernels::set_threads(problem.threads);
+  set_threads(problem.threads);
   const auto standardizer =
       std::make_shared<data::Standardizer>(data::Standardizer::fit(problem.images));
   return [&problem, standardizer](const Settings& settings) -> std::unique_ptr<bench::Training> {
@@ -94,5 +94,5 @@ bench::Begin prepare(const Problem& problem) {
 
 int main(int argc, char** argv) {
   return bench::serve(std::span(argv, static_cast<std::size_t>(argc)).subspan(1),
-                      "tapegrad, " + kernels::build_info(), prepare);
+                      "tapegrad, " + build_info(), prepare);
 }

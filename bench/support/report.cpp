@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 
-#include "tensor/kernels.h"
+#include "tensor/runtime.h"
 
 namespace tapegrad::bench {
 namespace {
@@ -40,7 +40,7 @@ double median(std::vector<double> values) {
 }
 
 std::string blas_description() {
-  return fmt::format("{}, kernels {}, threads {}{}", openblas_get_config(), kernels::blas_core(),
+  return fmt::format("{}, kernels {}, threads {}{}", openblas_get_config(), blas_core(),
                      openblas_get_num_threads(), openblas_overrides());
 }
 
@@ -53,7 +53,7 @@ std::string blas_file() {
 }
 
 std::string machine_description() {
-  return fmt::format("{}; {}; {}", processor(), kernels::build_info(), blas_description());
+  return fmt::format("{}; {}; {}", processor(), build_info(), blas_description());
 }
 
 void print_target(std::string_view what, double measured, Bound bound, double target,

@@ -13,7 +13,7 @@
 #include "examples/support/run_folder.h"
 #include "optim/lint.h"
 #include "tensor/file.h"
-#include "tensor/kernels.h"
+#include "tensor/runtime.h"
 #include "tensor/sha256.h"
 
 namespace tapegrad::examples {
@@ -356,8 +356,7 @@ void Writer::method_chapter() {
   for (const auto& file : data.files) {
     files.push_back({file.filename().string(), to_hex(sha256_of_file(file))});
   }
-  document_.paragraph(
-      fmt::format("Images: {}. Computed with {}.", data.source, kernels::build_info()));
+  document_.paragraph(fmt::format("Images: {}. Computed with {}.", data.source, build_info()));
   if (!files.empty()) {
     document_.table({"file", "SHA-256"}, std::move(files), "The image files.");
   }

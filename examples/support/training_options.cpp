@@ -5,7 +5,7 @@
 #include "autograd/anomaly.h"
 #include "data/lint.h"
 #include "optim/notice.h"
-#include "tensor/kernels.h"
+#include "tensor/runtime.h"
 
 namespace tapegrad::examples {
 
@@ -45,7 +45,7 @@ void TrainingOptions::check() const {
 }
 
 void TrainingOptions::apply() const {
-  kernels::set_threads(static_cast<int>(threads));
+  set_threads(static_cast<int>(threads));
   print_blas_warning();
 }
 
@@ -89,7 +89,7 @@ template void TrainingOptions::run(optim::Trainer<double>&, Index,
                                    const ParameterList<double>&) const;
 
 void print_blas_warning() {
-  const std::string warning = kernels::blas_warning();
+  const std::string warning = blas_warning();
   if (!warning.empty()) optim::notice(fmt::format("note: {}\n", warning));
 }
 

@@ -6,6 +6,7 @@
 #include "tensor/instruction_set.h"
 #include "tensor/kernels.h"
 #include "tensor/products.h"
+#include "tensor/runtime.h"
 #include "tests/tensor/sixteen_lanes.h"
 
 namespace tapegrad::test {
@@ -33,8 +34,8 @@ inline std::vector<ProductTable> every_product_table() {
 
 // Puts the number of threads back when a test ends.
 struct Threads {
-  explicit Threads(int count) { kernels::set_threads(count); }
-  ~Threads() { kernels::set_threads(1); }
+  explicit Threads(int count) { set_threads(count); }
+  ~Threads() { set_threads(1); }
 };
 
 }  // namespace tapegrad::test

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tensor/error.h"
+#include "tensor/runtime.h"
 #include "tests/catch.h"
 #include "tests/tensor/numbers.h"
 #include "tests/tensor/product_operands.h"
