@@ -246,12 +246,13 @@ Var<T> gather_rows(Var<T> x, std::span<const std::int32_t> indices);
 
 // ---- products ----
 
-/// y = a b: a [..., m, k], b [..., k, n] -> [..., m, n]; leading axes broadcast.
+/// y = a b: a [..., m, k], b [..., k, n] -> [..., m, n]; leading axes broadcast. With a single
+/// matrix b it is one product of all of a's rows.
 /// da = dy b^T, db = a^T dy.
 template <Scalar T>
 Var<T> matmul(Var<T> a, Var<T> b);
 
-/// y = x w^T + b: x [N, in], w [out, in], b [out] -> [N, out].
+/// y = x w^T + b, row by row: x [..., in], w [out, in], b [out] -> [..., out].
 /// dx = dy w, dw = dy^T x, db = column sums of dy.
 template <Scalar T>
 Var<T> linear(Var<T> x, Var<T> w, Var<T> b);
@@ -310,9 +311,9 @@ struct BatchStatistics {
 /// mean and var (divided by n) are those of each channel over this batch.
 /// With xhat = (y - beta) / gamma and m the mean over a channel's elements: dgamma and dbeta are
 /// the sums of dy xhat and dy over a channel's elements, dx = gamma (dy - m(dy) - xhat m(dy xhat))
-/// / (var + eps)^(1/2). A channel of one element is 0 before gamma and beta. `measured`, unless
-/// null, is told the mean and variance. Throws OptionError for eps < 0. Source: Ioffe & Szegedy
-/// 2015, algorithm 1.
+/// / (var + eps)^(1/2). A channel of one element is 0 before gamma and beta, if eps > 0; a
+/// constant one with eps = 0 is NaN. `measured`, unless null, is told the mean and variance. Throws
+/// OptionError for eps < 0. Source: Ioffe & Szegedy 2015, algorithm 1.
 template <Scalar T>
 Var<T> batch_norm(Var<T> x, Var<T> gamma, Var<T> beta, double eps = 1e-5,
                   BatchStatistics<T>* measured = nullptr);

@@ -30,17 +30,18 @@ void require_matmul(const Shape& a, const Shape& b) {
 }
 
 void require_linear(const Shape& x, const Shape& w, const Shape& b) {
-  if (x.rank() != 2 || w.rank() != 2 || b.rank() != 1) {
+  if (x.rank() < 1 || w.rank() != 2 || b.rank() != 1) {
     throw ShapeError(
-        fmt::format("linear: x is {}, w is {}, b is {}, but x must be [N, in], w [out, "
+        fmt::format("linear: x is {}, w is {}, b is {}, but x must be [..., in], w [out, "
                     "in], b [out]",
                     to_string(x), to_string(w), to_string(b)));
   }
-  if (x[1] != w[1]) {
+  const Index x_columns = x[x.rank() - 1];
+  if (x_columns != w[1]) {
     throw ShapeError(
         fmt::format("linear: x is {} but w is {}: x columns ({}) must equal w columns "
                     "({})",
-                    to_string(x), to_string(w), x[1], w[1]));
+                    to_string(x), to_string(w), x_columns, w[1]));
   }
   if (b[0] != w[0]) {
     throw ShapeError(fmt::format("linear: b is {} but w is {}: b size ({}) must equal w rows ({})",
@@ -77,11 +78,41 @@ void gemm_stack(Op op_a, Op op_b, View<const T> a, View<const T> b, Target<T> ou
   }
 }
 
+// All rows under the leading axes as those of one matrix.
+template <class T>
+View<T> rows_of(const View<T>& x) {
+  const Shape& shape = x.shape();
+  Index rows = 1;
+  for (int i = 0; i < shape.rank() - 1; ++i) rows *= shape[i];
+  return x.reshaped({rows, shape[shape.rank() - 1]});
+}
+
+template <class T>
+Target<T> rows_of(const Target<T>& x) {
+  return {rows_of(x.to), x.fresh};
+}
+
+// One matrix b for all of a's rows.
+template <Scalar T>
+Var<T> matmul_rows(Var<T> a, Var<T> b) {
+  auto y = a.tape().record("matmul", a.shape().with(-1, b.shape()[1]), {a, b});
+  kernels::gemm<T>(Op::none, Op::none, rows_of(a.value()), b.value(), rows_of(y.out()));
+  return y.vjp([=](View<const T> dy) {
+    if (a.needs_grad()) {
+      kernels::gemm<T>(Op::none, Op::transpose, rows_of(dy), b.value(), rows_of(a.grad()));
+    }
+    if (b.needs_grad()) {
+      kernels::gemm<T>(Op::transpose, Op::none, rows_of(a.value()), rows_of(dy), b.grad());
+    }
+  });
+}
+
 }  // namespace
 
 template <Scalar T>
 Var<T> matmul(Var<T> a, Var<T> b) {
   require_matmul(a.shape(), b.shape());
+  if (b.shape().rank() == 2) return matmul_rows(a, b);
   const Index m = a.shape()[a.shape().rank() - 2];
   const Index k = a.shape()[a.shape().rank() - 1];
   const Index n = b.shape()[b.shape().rank() - 1];
@@ -101,12 +132,14 @@ Var<T> matmul(Var<T> a, Var<T> b) {
 template <Scalar T>
 Var<T> linear(Var<T> x, Var<T> w, Var<T> b) {
   require_linear(x.shape(), w.shape(), b.shape());
-  auto y = x.tape().record("linear", {x.shape()[0], w.shape()[0]}, {x, w, b});
-  kernels::linear<T>(x.value(), w.value(), b.value(), y.out());
+  auto y = x.tape().record("linear", x.shape().with(-1, w.shape()[0]), {x, w, b});
+  kernels::linear<T>(rows_of(x.value()), w.value(), b.value(), rows_of(y.out()));
   return y.vjp([=](View<const T> dy) {
-    if (x.needs_grad()) kernels::gemm<T>(Op::none, Op::none, dy, w.value(), x.grad());
-    if (w.needs_grad()) w.add_product(dy, x.value());
-    if (b.needs_grad()) kernels::sum_axis<T>(dy, 0, b.grad());
+    if (x.needs_grad()) {
+      kernels::gemm<T>(Op::none, Op::none, rows_of(dy), w.value(), rows_of(x.grad()));
+    }
+    if (w.needs_grad()) w.add_product(rows_of(dy), rows_of(x.value()));
+    if (b.needs_grad()) kernels::sum_axis<T>(rows_of(dy), 0, b.grad());
   });
 }
 

@@ -7,8 +7,8 @@
 
 namespace tapegrad::nn {
 
-/// y = x W^T + b: x [N, in] -> [N, out]. Parameters "weight" [out, in], drawn as `init` says, and
-/// "bias" [out], zeros.
+/// y = x W^T + b: x [N, in] -> [N, out], or any leading axes in place of N. Parameters "weight"
+/// [out, in], drawn as `init` says, and "bias" [out], zeros.
 template <Scalar T>
 class Linear final : public Module<T> {
  public:

@@ -107,8 +107,8 @@ TEST_CASE("ops: linear refuses what does not fit") {
       linear(v.of({4, 3}), v.of({2, 3}), v.of({3})), ShapeError,
       Message("linear: b is [3] but w is [2, 3]: b size (3) must equal w rows (2)"));
   CHECK_THROWS_MATCHES(
-      linear(v.of({3}), v.of({2, 3}), v.of({2})), ShapeError,
-      Message("linear: x is [3], w is [2, 3], b is [2], but x must be [N, in], w [out, in], b "
+      linear(v.of({3}), v.of({3}), v.of({2})), ShapeError,
+      Message("linear: x is [3], w is [3], b is [2], but x must be [..., in], w [out, in], b "
               "[out]"));
 }
 

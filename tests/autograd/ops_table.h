@@ -120,6 +120,7 @@ inline std::vector<Example> products() {
       {{0, 3}, {3, 2}},       {{2, 0}, {0, 3}},          {{2, 3}, {3, 0}},
       {{3, 2, 4}, {3, 4, 2}}, {{3, 2, 4}, {4, 2}},       {{2, 4}, {3, 4, 2}},
       {{1, 2, 3}, {4, 3, 2}}, {{2, 1, 2, 3}, {3, 3, 2}}, {{0, 2, 3}, {1, 3, 2}},
+      {{0, 2, 3}, {3, 2}},    {{2, 3, 0}, {0, 2}},       {{2, 2, 2, 3}, {3, 2}},
   };
   std::vector<Example> examples;
   for (const auto& [a, b] : pairs) {
@@ -137,6 +138,9 @@ inline std::vector<Example> linears() {
   for (const auto [n, in, out] : sizes) {
     examples.push_back(
         {{{n, in}, {out, in}, {out}}, [](In v) { return linear(v[0], v[1], v[2]); }});
+  }
+  for (const Shape& x : {Shape{4}, {2, 3, 4}, {2, 0, 4}, {1, 2, 1, 4}}) {
+    examples.push_back({{x, {2, 4}, {2}}, [](In v) { return linear(v[0], v[1], v[2]); }});
   }
   examples.push_back({{{3, 3}, {3}}, [](In v) { return linear(v[0], v[0], v[1]); }});
   examples.push_back({{{1, 4}, {1}}, [](In v) { return linear(v[0], scale(v[0], 2), v[1]); }});
