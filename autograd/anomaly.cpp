@@ -112,7 +112,7 @@ std::string to_string(const Anomaly& a) {
 template <Scalar T>
 std::string AnomalyDetector<T>::describe_operand(const Node<T>& operand) const {
   for (const auto& p : parameters_) {
-    if (is_leaf(operand) && p.parameter->value().data() == operand.value) {
+    if (operand.is(*p.parameter)) {
       return fmt::format("parameter `{}` (number {})", p.name, number_of(operand));
     }
   }

@@ -2,9 +2,8 @@
 
 namespace tapegrad {
 
-template <Real T>
-std::vector<Tensor<T>> gradients_of(const ParameterList<T>& parameters,
-                                    const std::function<Var<T>(Tape<T>&)>& cost,
+template <Scalar T>
+std::vector<Tensor<T>> gradients_of(const ParameterList<T>& parameters, const Cost<T>& cost,
                                     const std::function<void(const Tape<T>&)>& look) {
   {
     Tape<T> tape;
@@ -24,11 +23,11 @@ std::vector<Tensor<T>> gradients_of(const ParameterList<T>& parameters,
   return gradients;
 }
 
-template std::vector<Tensor<float>> gradients_of(const ParameterList<float>&,
-                                                 const std::function<Var<float>(Tape<float>&)>&,
+template std::vector<Tensor<float>> gradients_of(const ParameterList<float>&, const Cost<float>&,
                                                  const std::function<void(const Tape<float>&)>&);
-template std::vector<Tensor<double>> gradients_of(const ParameterList<double>&,
-                                                  const std::function<Var<double>(Tape<double>&)>&,
+template std::vector<Tensor<double>> gradients_of(const ParameterList<double>&, const Cost<double>&,
                                                   const std::function<void(const Tape<double>&)>&);
+template std::vector<Tensor<Dual>> gradients_of(const ParameterList<Dual>&, const Cost<Dual>&,
+                                                const std::function<void(const Tape<Dual>&)>&);
 
 }  // namespace tapegrad

@@ -47,22 +47,10 @@ std::vector<Tensor<double>> hvp(const ParameterList<Dual>& parameters, const Cos
                                 std::span<const Tensor<double>> v) {
   require_fitting(parameters, v);
   const ClearTangents clear{parameters};
-  for (std::size_t i = 0; i < v.size(); ++i) {
-    set_tangents(*parameters[i].parameter, &v[i]);
-    parameters[i].parameter->consume_gradient();
-  }
-  {
-    Tape<Dual> tape;
-    tape.backward(cost(tape));
-  }
+  for (std::size_t i = 0; i < v.size(); ++i) set_tangents(*parameters[i].parameter, &v[i]);
   std::vector<Tensor<double>> products;
-  for (const auto& p : parameters) {
-    // What this cost did not record, its gradient does not depend on.
-    const bool recorded = p.parameter->has_new_gradient();
-    products.push_back(recorded ? tangents(p.parameter->gradient())
-                                : Tensor<double>(p.parameter->shape()));
-    p.parameter->consume_gradient();
-  }
+  for (const auto& gradient : gradients_of(parameters, cost))
+    products.push_back(tangents(gradient));
   return products;
 }
 

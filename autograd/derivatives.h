@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-#include "autograd/gradcheck.h"
+#include "autograd/cost_gradients.h"
 #include "autograd/tape.h"
 #include "tensor/error.h"
 

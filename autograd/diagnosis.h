@@ -23,7 +23,8 @@ struct GradientEvidence {
 /// fits: a constant ratio (2, 1/2, -1, 1/batch, any), a difference proportional to the parameter (a
 /// penalty missing or scaled), zero where there should be a gradient, NaN, transposed, whole rows
 /// or columns missing, one use out of several counted. A pattern fits when it leaves less than a
-/// thousandth of the difference unexplained.
+/// thousandth of the difference unexplained; the last is what remains of a parameter that is used
+/// more than once.
 std::string diagnose(const GradientEvidence& evidence);
 
 }  // namespace tapegrad

@@ -8,7 +8,6 @@
 #include <limits>
 #include <memory>
 
-#include "autograd/cost_gradients.h"
 #include "autograd/diagnosis.h"
 #include "autograd/numeric_slope.h"
 #include "autograd/ops.h"
@@ -47,7 +46,7 @@ std::vector<int> uses_of(const ParameterList<double>& parameters, const Tape<dou
   for (const Node<double>* node : tape.nodes()) {
     for (int i = 0; i < node->operand_count; ++i) {
       for (std::size_t p = 0; p < parameters.size(); ++p) {
-        uses[p] += node->operands()[i]->value == parameters[p].parameter->value().data();
+        uses[p] += node->operands()[i]->is(*parameters[p].parameter);
       }
     }
   }

@@ -6,17 +6,13 @@
 #include <string>
 #include <vector>
 
+#include "autograd/cost_gradients.h"
 #include "autograd/differences.h"
 #include "autograd/gradient_metrics.h"
 #include "autograd/parameter_list.h"
 #include "autograd/tape.h"
 
 namespace tapegrad {
-
-/// Records a scalar function of parameters. It is called again and again and must be a pure
-/// function of them: same batch, same random numbers.
-template <Scalar T>
-using Cost = std::function<Var<T>(Tape<T>&)>;
 
 struct GradcheckOptions {
   /// The scheme; without one, six-point differences, refined over shrinking steps where they

@@ -63,6 +63,9 @@ struct Node {
   Node** operands() { return reinterpret_cast<Node**>(this + 1); }
   Node* const* operands() const { return reinterpret_cast<Node* const*>(this + 1); }
 
+  /// Whether this is the parameter as a value, frozen or not: its numbers are borrowed.
+  bool is(const Parameter<T>& p) const { return value == p.value().data(); }
+
   /// Where few numbers stand.
   T* numbers() { return reinterpret_cast<T*>(operands() + operand_count); }
 };

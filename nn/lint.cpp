@@ -63,7 +63,7 @@ std::string place(const Node<T>& node, const ParameterList<T>& parameters) {
   for (const Node<T>* at = &node; at->operand_count > 0; at = at->operands()[0]) {
     for (int i = 1; i < at->operand_count; ++i) {
       for (const auto& p : parameters) {
-        if (p.parameter->value().data() == at->operands()[i]->value) return " behind " + p.name;
+        if (at->operands()[i]->is(*p.parameter)) return " behind " + p.name;
       }
     }
   }

@@ -22,11 +22,10 @@ std::string grouped(Index n) {
   return n < 1000 ? fmt::format("{}", n) : fmt::format("{},{:03}", grouped(n / 1000), n % 1000);
 }
 
-// Whether the parameter is an operand: its node is recognised by where its numbers are.
 template <Real T>
-bool reads(const Node<T>& node, const Parameter<T>& parameter) {
+bool has_operand(const Node<T>& node, const Parameter<T>& parameter) {
   for (int i = 0; i < node.operand_count; ++i) {
-    if (node.operands()[i]->value == parameter.value().data()) return true;
+    if (node.operands()[i]->is(parameter)) return true;
   }
   return false;
 }
@@ -42,7 +41,7 @@ template <Real T>
 Line line_of(const Node<T>& node, const ParameterList<T>& parameters) {
   Line line{node.op, to_string(node.shape), "", 0};
   for (const auto& p : parameters) {
-    if (reads(node, *p.parameter)) add_parameter(line, p);
+    if (has_operand(node, *p.parameter)) add_parameter(line, p);
   }
   return line;
 }
@@ -81,7 +80,7 @@ std::string summary(Module<T>& model, const Shape& input) {
   }
   for (const auto& p : parameters) {
     const bool listed = std::ranges::any_of(
-        tape.nodes(), [&](const Node<T>* node) { return reads(*node, *p.parameter); });
+        tape.nodes(), [&](const Node<T>* node) { return has_operand(*node, *p.parameter); });
     if (listed) continue;
     Line line{p.parameter->role() == Role::statistic ? "statistic" : "unused", "", "", 0};
     add_parameter(line, p);

@@ -6,7 +6,6 @@
 #include <cmath>
 #include <limits>
 
-#include "autograd/cost_gradients.h"
 #include "autograd/parameter_values.h"
 #include "tensor/error.h"
 

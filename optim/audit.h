@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "autograd/gradcheck.h"
+#include "autograd/cost_gradients.h"
 #include "optim/schedule.h"
 
 namespace tapegrad::optim {
