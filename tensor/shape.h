@@ -1,6 +1,7 @@
 // The sizes of a tensor's axes.
 #pragma once
 
+#include <cassert>
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -38,7 +39,10 @@ class Shape {
   Index size() const { return size_; }
 
   /// The size of axis 0 <= axis < rank().
-  Index operator[](int axis) const { return sizes_[axis]; }
+  Index operator[](int axis) const {
+    assert(0 <= axis && axis < rank_);
+    return sizes_[axis];
+  }
 
   const Index* begin() const { return sizes_; }
   const Index* end() const { return sizes_ + rank_; }
