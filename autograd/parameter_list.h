@@ -1,6 +1,7 @@
 // The parameters of a model, by name.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -43,7 +44,15 @@ class ParameterList {
     module.collect(inner);
     for (const auto& p : inner) add(name + "." + p.name, *p.parameter);
     for (const auto& g : inner.generators()) add(name + "." + g.name, *g.rng);
+    if constexpr (requires { module.set_training(true); }) {
+      modules_.push_back([&module](bool on) { module.set_training(on); });
+    }
     return *this;
+  }
+
+  /// Switches the modules that were added between training and evaluation.
+  void set_training(bool on) const {
+    for (const auto& switch_to : modules_) switch_to(on);
   }
 
   auto begin() const { return all_.begin(); }
@@ -72,11 +81,12 @@ class ParameterList {
  private:
   std::vector<NamedParameter<T>> all_;
   std::vector<NamedGenerator> generators_;
+  std::vector<std::function<void(bool)>> modules_;  // their set_training
 };
 
 /// Copies values between two lists of the same names and shapes, from float or double to any scalar
-/// type. Throws
-/// FormatError naming the parameter (and both shapes) that does not match; nothing is copied then.
+/// type. Throws FormatError naming the parameter (and both shapes) that does not match; nothing is
+/// copied then.
 template <Scalar From, Scalar To>
 void copy_values(const ParameterList<From>& from, const ParameterList<To>& to);
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "nn/module.h"
+#include "tensor/options.h"
 
 namespace tapegrad::nn {
 
@@ -13,7 +14,8 @@ namespace tapegrad::nn {
 /// In training mode (the start) mean and var are the batch's own, and every forward on a recording
 /// tape moves the running ones: running += momentum (batch - running), the batch's variance divided
 /// by n - 1 (as PyTorch does; by n when n is 1). NoGrad tapes leave them alone, so a look at the
-/// model does not change it. In evaluation mode mean and var are the running ones.
+/// model does not change it. In evaluation mode mean and var are the running ones. Throws
+/// OptionError unless 0 <= momentum <= 1 and eps is at least 0 and finite.
 template <Scalar T>
 class BatchNorm final : public Module<T> {
  public:
@@ -23,7 +25,10 @@ class BatchNorm final : public Module<T> {
         running_mean(Tensor<T>({channels}), Role::statistic),
         running_var(Tensor<T>({channels}, 1), Role::statistic),
         momentum_(momentum),
-        eps_(eps) {}
+        eps_(eps) {
+    require_share("BatchNorm: momentum", momentum);
+    require_size("BatchNorm: eps", eps);
+  }
 
   Var<T> forward(Var<T> x) override {
     const Var<T> gamma = x.tape().parameter(weight);

@@ -4,37 +4,27 @@
 
 #include <algorithm>
 
+#include "autograd/labels.h"
 #include "tensor/error.h"
+#include "tensor/options.h"
 
 namespace tapegrad::nn {
 namespace {
 
 // Targets [N, K] on the logits' tape: `on` at each row's label, `off` elsewhere.
 template <Scalar T>
-View<const T> targets(Var<T> logits, std::span<const std::int32_t> labels, double on, double off) {
+View<const T> targets(const char* op, Var<T> logits, std::span<const std::int32_t> labels,
+                      double on, double off) {
   const Shape& shape = logits.shape();
-  if (shape.rank() != 2 || shape[0] != std::ssize(labels)) {
-    throw ShapeError(fmt::format("loss: logits are {} but there are {} labels", to_string(shape),
-                                 labels.size()));
-  }
-  const std::span<T> t = logits.tape().template scratch<T>(shape.size());
+  require_labels(op, "logits", shape, labels);
+  const View<T> t(logits.tape().template scratch<T>(shape.size()).data(), shape);
   std::fill(t.begin(), t.end(), static_cast<T>(off));
-  for (Index n = 0; n < shape[0]; ++n) {
-    const std::int32_t label = labels[static_cast<std::size_t>(n)];
-    if (label < 0 || label >= shape[1]) {
-      throw ShapeError(
-          fmt::format("loss: label {} of sample {} is outside 0 .. {}", label, n, shape[1] - 1));
-    }
-    t[static_cast<std::size_t>(n * shape[1] + label)] = static_cast<T>(on);
-  }
-  return {t.data(), shape};
+  for (Index n = 0; n < shape[0]; ++n)
+    t(n, labels[static_cast<std::size_t>(n)]) = static_cast<T>(on);
+  return t;
 }
 
-void require_smoothing(double s) {
-  if (!(s >= 0 && s < 1)) {
-    throw OptionError(fmt::format("label_smoothing is {}, but must be in [0, 1)", s));
-  }
-}
+void require_smoothing(double s) { require_fraction("label_smoothing", s); }
 
 }  // namespace
 
@@ -45,13 +35,15 @@ Var<T> SoftmaxCrossEntropy<T>::operator()(Var<T> logits,
   if (label_smoothing == 0) return softmax_cross_entropy(logits, labels);
   const double off =
       label_smoothing / static_cast<double>(logits.shape().rank() == 2 ? logits.shape()[1] : 1);
-  return softmax_cross_entropy(logits, targets(logits, labels, 1 - label_smoothing + off, off));
+  return softmax_cross_entropy(
+      logits, targets("softmax_cross_entropy", logits, labels, 1 - label_smoothing + off, off));
 }
 
 template <Scalar T>
 Var<T> SigmoidCrossEntropy<T>::operator()(Var<T> logits,
                                           std::span<const std::int32_t> labels) const {
-  return binary_cross_entropy_with_logits(logits, targets(logits, labels, 1, 0));
+  constexpr const char* op = "binary_cross_entropy_with_logits";
+  return binary_cross_entropy_with_logits(logits, targets(op, logits, labels, 1, 0));
 }
 
 template <Scalar T>

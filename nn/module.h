@@ -24,9 +24,13 @@ class Module {
   /// all.add("fc1", fc1).add("fc2", fc2).
   virtual void collect(ParameterList<T>& all) { static_cast<void>(all); }
 
-  /// Switches between training (the start) and evaluation, for layers that differ (BatchNorm,
-  /// Dropout). A module made of others passes it on to them, as Sequential does.
-  virtual void set_training(bool on) { static_cast<void>(on); }
+  /// Switches between training (the start) and evaluation, where layers differ (BatchNorm,
+  /// Dropout): every module that collect names.
+  virtual void set_training(bool on) {
+    ParameterList<T> all;
+    collect(all);
+    all.set_training(on);
+  }
 
   Var<T> operator()(Var<T> x) { return forward(x); }
 

@@ -32,10 +32,6 @@ class Sequential final : public Module<T> {
     for (std::size_t i = 0; i < layers_.size(); ++i) all.add(std::to_string(i), *layers_[i]);
   }
 
-  void set_training(bool on) override {
-    for (const auto& layer : layers_) layer->set_training(on);
-  }
-
  private:
   std::vector<std::unique_ptr<Module<T>>> layers_;
 };

@@ -171,6 +171,55 @@ TEST_CASE("sequential: the mode reaches every layer, through nested nets too") {
   CHECK_FALSE(value(net, x) == value(net, x));
 }
 
+namespace {
+
+// Says in collect what it is made of, and no more.
+struct Tail final : nn::Module<double> {
+  nn::Sequential<double> first;
+  nn::Dropout<double> drop;
+
+  explicit Tail(Rng& rng) : drop(0.5, rng) { first.add<nn::BatchNorm<double>>(2); }
+  Var<double> forward(Var<double> x) override { return drop(first(x)); }
+  void collect(ParameterList<double>& all) override { all.add("first", first).add("drop", drop); }
+};
+
+}  // namespace
+
+TEST_CASE("module: evaluation reaches all that collect names") {
+  Rng rng(1);
+  nn::Sequential<double> net;
+  Tail& tail = net.add<Tail>(rng);
+  tail.first.set_training(true);
+  const Tensor<double> x({3, 2}, {1, 2, 3, 4, 5, 9});
+  CHECK_FALSE(value(net, x) == value(net, x));
+  net.set_training(false);
+  const double rstd = 1 / std::sqrt(1 + 1e-5);
+  CHECK(near(value(net, x), {rstd, 2 * rstd, 3 * rstd, 4 * rstd, 5 * rstd, 9 * rstd}));
+  net.set_training(true);
+  CHECK_FALSE(value(net, x) == value(net, x));
+}
+
+TEST_CASE("layers: settings out of range are refused when a layer is made") {
+  Rng rng(1);
+  CHECK_THROWS_WITH((nn::BatchNorm<float>(3, 1.5)),
+                    "BatchNorm: momentum is 1.5, but must be in [0, 1]");
+  CHECK_THROWS_AS((nn::BatchNorm<float>(3, 0.1, -1)), OptionError);
+  CHECK_THROWS_AS((nn::LayerNorm<float>(3, std::nan(""))), OptionError);
+  CHECK_THROWS_AS((nn::Dropout<float>(1, rng)), OptionError);
+  CHECK_NOTHROW((nn::BatchNorm<float>(3, 1, 0)));
+  CHECK_NOTHROW((nn::Dropout<float>(0, rng)));
+}
+
+TEST_CASE("linear: rows under any leading axes") {
+  Rng rng(1);
+  nn::Linear<double> layer(3, 4, rng);
+  const Tensor<double> x = rng.normal<double>({2, 5, 3}, 1);
+  const Tensor<double> y = value<double>(layer, x);
+  CHECK(y.shape() == Shape{2, 5, 4});
+  const Tensor<double> rows = value<double>(layer, Tensor<double>({10, 3}, x.span()));
+  CHECK(std::equal(y.begin(), y.end(), rows.begin(), rows.end()));
+}
+
 TEST_CASE("dropout: fresh numbers at every training forward, the same for the same generator") {
   Rng rng(7);
   Rng same(7);
