@@ -23,7 +23,7 @@ set_target_properties(tapegrad PROPERTIES POSITION_INDEPENDENT_CODE ON)
 # In Debug too the library is optimised a little, so that sanitised tests train at a bearable speed;
 # not the one file full of JSON templates, which takes twice as long to compile then.
 target_compile_options(tapegrad PRIVATE $<$<CONFIG:Debug>:-O1>)
-set_source_files_properties(tensor/safetensors.cpp PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Debug>:-O0>)
+set_source_files_properties(tensor/safetensors_header.cpp PROPERTIES COMPILE_OPTIONS $<$<CONFIG:Debug>:-O0>)
 
 # The loops, compiled for one instruction set: its namespace and the compiler's flags. GCC would zero a
 # block's sums, which belong in registers, by an instruction for large memory.

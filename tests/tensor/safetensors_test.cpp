@@ -240,9 +240,11 @@ TEST_CASE("safetensors: a hole between tensors is refused") {
 TEST_CASE("safetensors: a header length that the file cannot have is refused") {
   const std::uint64_t huge = std::numeric_limits<std::uint64_t>::max();
   CHECK(error_of(file_with_length(huge, "{}", 0)) ==
-        "f: the header would have 18446744073709551615 bytes, more than the 100000000 allowed");
+        "f: no safetensors file, or damaged: the header would have 18446744073709551615 bytes, "
+        "more than the 100000000 allowed");
   CHECK(error_of(file_with_length(100'000'001, "{}", 0)) ==
-        "f: the header would have 100000001 bytes, more than the 100000000 allowed");
+        "f: no safetensors file, or damaged: the header would have 100000001 bytes, more than the "
+        "100000000 allowed");
   CHECK(error_of(file_with_length(100'000'000, "{}", 0)) ==
         "f: the header would have 100000000 bytes, but only 2 follow");
   CHECK(error_of(file_with_length(3, "{}", 0)) ==
