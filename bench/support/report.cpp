@@ -44,14 +44,6 @@ std::string blas_description() {
                      openblas_get_num_threads(), openblas_overrides());
 }
 
-std::string blas_file() {
-  std::ifstream maps("/proc/self/maps");
-  for (std::string line; std::getline(maps, line);) {
-    if (line.find("/libopenblas") != std::string::npos) return line.substr(line.find('/'));
-  }
-  return "none";
-}
-
 std::string machine_description() {
   return fmt::format("{}; {}; {}", processor(), build_info(), blas_description());
 }

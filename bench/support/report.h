@@ -13,9 +13,6 @@ double median(std::vector<double> values);
 /// How OpenBLAS was built, which kernels it chose and how many threads it uses.
 std::string blas_description();
 
-/// The file of the OpenBLAS that this process has loaded.
-std::string blas_file();
-
 /// One line: processor, what our loops and products run on, OpenBLAS.
 std::string machine_description();
 
