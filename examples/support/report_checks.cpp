@@ -2,10 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <functional>
 
 #include "examples/support/check_network.h"
+#include "examples/support/interrupt.h"
+#include "examples/support/keep_larger.h"
 #include "tensor/error.h"
 
 namespace tapegrad::examples {
@@ -23,6 +24,7 @@ struct Checked {
 
 Checked check(const CheckNetworkOptions& network, CheckBatch batch, double lambda,
               Difference scheme, double h, Index sample = 0) {
+  throw_if_interrupted();
   CheckProblem problem(network, std::move(batch), lambda);
   return {gradcheck(problem.parameters(), problem.cost(),
                     {.difference = scheme, .h = h, .sample = sample}),
@@ -48,8 +50,8 @@ ReportCheck report_000(const Dataset& images) {
         check({.seed = static_cast<std::uint64_t>(draw + 1)}, batch, 0, Difference::forward, 1e-6);
     for (std::size_t p = 0; p < 4; ++p) {
       const CheckFigure f = figure("", 0, checked, p, &GradientMetrics::sum_relative);
-      out.figures[p].ours = std::max(out.figures[p].ours, f.ours);
-      out.figures[p].exact = std::max(out.figures[p].exact, f.exact);
+      keep_larger(out.figures[p].ours, f.ours);
+      keep_larger(out.figures[p].exact, f.exact);
     }
   }
   return out;

@@ -204,13 +204,22 @@ TEST_CASE("interrupt: the second signal ends a program at once that is stuck") {
   while (::write(pipe[1], "full", 4) > 0) continue;
   REQUIRE(::fcntl(pipe[1], F_SETFL, 0) == 0);
   Running first(folder.path(), training, pipe[1]);
-  std::this_thread::sleep_for(std::chrono::milliseconds(700));
+  first.wait_until([&] { return fs::exists(folder.path() / "runs/assignment2"); });
   first.send(SIGINT);
   std::this_thread::sleep_for(std::chrono::milliseconds(300));
   CHECK(first.runs());
   CHECK(first.interrupt(SIGTERM).exit_code == -SIGTERM);
   ::close(pipe[0]);
   ::close(pipe[1]);
+}
+
+TEST_CASE("interrupt: checks of gradients end too, without a verdict") {
+  const TemporaryFolder folder;
+  Running check(folder.path(), "gradient_check --synthetic --seeds 1000");
+  check.wait_for("seed 2; ");
+  const Result stopped = check.interrupt(SIGTERM);
+  CHECK(stopped.exit_code == 143);
+  CHECK_THAT(stopped.output, Contains("gradient_check: stopped") && !Contains("1000 seeds: "));
 }
 
 TEST_CASE("interrupt: a signal that is ignored stays ignored") {
