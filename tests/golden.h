@@ -14,27 +14,25 @@
 
 namespace tapegrad::golden {
 
-/// The value of an environment variable when set and not empty, else the given path beside the
-/// source folder.
-inline std::filesystem::path folder_from(const char* variable, const char* beside_sources) {
+/// The folder that an environment variable names; empty when it is not set.
+inline std::filesystem::path folder_from(const char* variable) {
   const char* given = std::getenv(variable);
-  if (given != nullptr && *given != '\0') return given;
-  return std::filesystem::path(TAPEGRAD_SOURCE_DIR).parent_path() / "shared" / beside_sources;
+  return given != nullptr ? given : "";
 }
 
-inline std::filesystem::path folder() { return folder_from("TAPEGRAD_GOLDEN_DIR", "golden"); }
+/// Reference values that are too large for the repository.
+inline std::filesystem::path folder() { return folder_from("TAPEGRAD_GOLDEN_DIR"); }
 
 /// The project's own small files.
 inline std::filesystem::path own_file(const char* name) {
   return std::filesystem::path(TAPEGRAD_SOURCE_DIR) / "tests" / "golden" / name;
 }
 
-/// What to say when the folder's file is not there.
-inline std::string not_found(const std::filesystem::path& path) {
+/// What to say when such a file is not there.
+inline std::string not_found(const std::string& file) {
   return fmt::format(
-      "golden reference values not found at {}; set TAPEGRAD_GOLDEN_DIR; checking the project's "
-      "own small file only",
-      path.string());
+      "no {} in $TAPEGRAD_GOLDEN_DIR ('{}'): only the project's own small files are checked", file,
+      folder().string());
 }
 
 /// max |a - b| / max |b| (over 1 when b is all zeros); NaN when any element of either is NaN, and

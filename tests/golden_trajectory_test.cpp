@@ -109,9 +109,16 @@ struct Setting {
   optim::Schedule schedule;
 };
 
-Errors follow_on_cifar10(const Setting& setting, const std::filesystem::path& images_path) {
+/// Where CIFAR-10's first training file would be.
+std::filesystem::path images_path() {
+  const std::filesystem::path given = golden::folder_from("CIFAR10_DIR");
+  const auto own = std::filesystem::path(TAPEGRAD_SOURCE_DIR) / "data" / "cifar-10-batches-bin";
+  return (given.empty() ? own : given) / "data_batch_1.bin";
+}
+
+Errors follow_on_cifar10(const Setting& setting) {
   const auto file = read_safetensors(golden::folder() / setting.file);
-  const auto images = data::read_cifar10_file(images_path);
+  const auto images = data::read_cifar10_file(images_path());
   const auto standardizer = data::Standardizer::fit(images);
   data::Loader<double> loader(images, standardizer, 100, Rng{0}, data::Order::sequential);
   nn::Sequential<double> net;
@@ -122,19 +129,15 @@ Errors follow_on_cifar10(const Setting& setting, const std::filesystem::path& im
 }
 
 void check_on_cifar10(const Setting& setting) {
-  const auto path = golden::folder() / setting.file;
-  const auto images_path =
-      golden::folder_from("CIFAR10_DIR", "cifar-10-batches-bin") / "data_batch_1.bin";
-  if (!std::filesystem::exists(path)) {
-    WARN(golden::not_found(path));
+  if (!std::filesystem::exists(golden::folder() / setting.file)) {
+    WARN(golden::not_found(setting.file));
     return;
   }
-  if (!std::filesystem::exists(images_path)) {
-    WARN(fmt::format("CIFAR-10 not found at {}; set CIFAR10_DIR; this trajectory is not checked",
-                     images_path.string()));
+  if (!std::filesystem::exists(images_path())) {
+    WARN("no CIFAR-10 in $CIFAR10_DIR or data/: this trajectory is not checked");
     return;
   }
-  const Errors errors = follow_on_cifar10(setting, images_path);
+  const Errors errors = follow_on_cifar10(setting);
   INFO(errors.text());
   CHECK(errors.small());
 }
