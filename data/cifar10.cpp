@@ -49,7 +49,7 @@ std::int32_t checked_label(const fs::path& path, Index record, std::byte label) 
   if (value < static_cast<std::int32_t>(cifar10_classes.size())) return value;
   throw DataError(fmt::format(
       "{}: record {} (the first is 0) has label {}, expected 0 to 9: not a CIFAR-10 file, or "
-      "damaged; run script/get-cifar10",
+      "damaged; move the folder away and run script/get-cifar10",
       path.string(), record, value));
 }
 

@@ -207,6 +207,7 @@ int train(const Options& options, const CommandLine& command_line) {
   const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
   const FinalScores scores = final_scores(kept, evaluate(images.test));
   run.save(trainer.history(), scores, net.parameters(), images, command_line);
+  print_notes(optim::lint_history(trainer.history()));
   print_notes(evaluate.lint_units(images.train));
   if (options.keep_best) print("\nthe best validation was after step {}\n", kept.step);
   print("\n{}", to_string(scores));

@@ -124,15 +124,25 @@ std::string subject(const Options& o, const Dataset& images, const std::string& 
       o.sequential ? "sequential" : "shuffled", o.seed);
 }
 
-optim::Journal open_journal(const Options& options, const std::filesystem::path& path,
-                            const std::string& what) {
-  if (options.checkpoint.resume) return optim::Journal::resume(path, what);
-  if (std::filesystem::exists(path)) {
-    throw UsageError(fmt::format(
-        "{} holds an unfinished search: --resume goes on with it; remove it to start anew",
-        path.string()));
+std::filesystem::path journal_of(const Options& options, const std::string& stage) {
+  return std::filesystem::path(options.out) / (stage + ".journal");
+}
+
+// Whether there is something to go on with; if it is not to be gone on with, that is an error now,
+// and not when the coarse search is through.
+bool find_unfinished(const Options& options) {
+  std::vector<std::string> found;
+  for (const char* stage : {"coarse", "fine"}) {
+    const std::filesystem::path path = journal_of(options, stage);
+    if (std::filesystem::exists(path)) found.push_back(path.string());
   }
-  return {path, what};
+  if (!options.checkpoint.resume && !found.empty()) {
+    throw UsageError(
+        fmt::format("an unfinished search is kept in {}: --resume goes on with it; remove {} to "
+                    "start anew",
+                    fmt::join(found, " and "), found.size() > 1 ? "both" : "that"));
+  }
+  return !found.empty();
 }
 
 // One stage, coarse or fine: trains, writes and prints its table.
@@ -140,10 +150,9 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
                                            const std::string& stage, const optim::Axis& axis,
                                            const std::vector<optim::Setting>& settings,
                                            Index cycles) {
-  const std::filesystem::path journal_path =
-      std::filesystem::path(options.out) / (stage + ".journal");
-  optim::Journal journal = open_journal(
-      options, journal_path, subject(options, images, stage, axis, std::ssize(settings), cycles));
+  optim::Journal journal =
+      optim::Journal::resume(journal_of(options, stage),
+                             subject(options, images, stage, axis, std::ssize(settings), cycles));
   const Index known = static_cast<Index>(journal.size());
   if (known > 0) print("{} search: trainings finished before: {}\n", stage, known);
 
@@ -186,8 +195,8 @@ std::vector<optim::SearchRow> search_stage(const Options& options, const Dataset
   }
   const std::filesystem::path table = std::filesystem::path(options.out) / (stage + ".csv");
   write_file(table, optim::to_csv({&axis, 1}, rows));
-  print("\n{} search, {} cycles of {} steps, validated on {} images\n{}", stage, cycles,
-        2 * options.half_cycle_for(images), images.validation.size(),
+  print("\n{} search, {} cycle{} of {} steps, validated on {} images\n{}", stage, cycles,
+        cycles == 1 ? "" : "s", 2 * options.half_cycle_for(images), images.validation.size(),
         optim::to_string({&axis, 1}, rows));
   for (const std::string& finding : optim::lint_search(axis, rows)) {
     print("note: {}\n", finding);
@@ -234,8 +243,27 @@ void train_best(const Options& options, double lambda, std::optional<Dataset> im
   scores.train = run.train;
   folder.went_on_after(run.steps_before);
   folder.save(run.history, scores, run.network->parameters(), *images, command_line);
-  print("\nfinal training, lambda {:.4g}, {} images, {} cycles\n{}\n{}\n", lambda,
-        images->train.size(), options.final_cycles, to_string(scores), folder.closing_line());
+  print("\nfinal training, lambda {:.4g}, {} images, {} cycle{}\n{}\n{}\n", lambda,
+        images->train.size(), options.final_cycles, options.final_cycles == 1 ? "" : "s",
+        to_string(scores), folder.closing_line());
+}
+
+// Before anything is trained: what is to be written can be, and no search is lost.
+void prepare_search(const Options& options) {
+  prepare_folder(options.out, result_names);
+  constexpr const char* own[] = {"coarse.csv", "fine.csv", "search.gp", "search.png", "search.svg"};
+  prepare_folder(options.out, own);
+  const bool unfinished = find_unfinished(options);
+  if (options.checkpoint.resume && !unfinished && !options.checkpoint.any()) {
+    print_notes({fmt::format("no unfinished search in {}: starting anew", options.out)});
+  }
+  const std::filesystem::path weights = std::filesystem::path(options.out) / "weights.safetensors";
+  if (options.final_cycles == 0 && std::filesystem::exists(weights)) {
+    print_notes(
+        {fmt::format("{} and what belongs to it are of an earlier training and stay: "
+                     "--final-cycles 0 makes none",
+                     weights.string())});
+  }
 }
 
 void remove_from(const std::filesystem::path& folder, std::initializer_list<const char*> names) {
@@ -259,7 +287,7 @@ int run(const Options& options, const CommandLine& command_line) {
   if (checkpoint.given() || checkpoint.every || !checkpoint.resume) checkpoint.check();
   print_blas_warning();
   report::require_gnuplot();
-  prepare_folder(options.out);
+  prepare_search(options);
   std::optional<Dataset> images(load_dataset(options.data));
   if (!options.quiet) print("{}\n", images->source);
   print_data_lint(*images, options.data);

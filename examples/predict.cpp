@@ -84,6 +84,11 @@ std::unique_ptr<Model> build_model(Safetensors& file) {
 }
 
 std::unique_ptr<Model> load_model(const std::string& path) {
+  if (!std::filesystem::exists(path)) {
+    throw FileError(fmt::format(
+        "there is no {}: train with assignment1 or assignment2 first, or give its --weights",
+        path));
+  }
   Safetensors file = read_safetensors(path);
   std::unique_ptr<Model> model;
   try {

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <optional>
 
 #include "data/lint.h"
 #include "examples/replication/replication.h"
@@ -10,7 +11,6 @@
 #include "examples/support/checkpoint_options.h"
 #include "examples/support/command_line.h"
 #include "examples/support/print.h"
-#include "examples/support/run_folder.h"
 #include "examples/support/training_options.h"
 #include "tensor/error.h"
 #include "tensor/file.h"
@@ -34,7 +34,7 @@ struct Options {
   std::string out = "runs/reproduce";
   CheckpointOptions checkpoint;
   std::string bands;
-  Index seeds = 8;
+  std::optional<Index> seeds;  // of the table of bands
 
   ReplicationOptions replication(Index with_seed) const {
     return {.experiments = experiments_of(report),
@@ -56,6 +56,22 @@ std::string effort_line(const Effort& effort) {
       effort.percent_measuring());
 }
 
+// Says which images are used; figures of others than CIFAR-10's would be compared with nothing.
+void describe_images(PlannedImages& images, const ReplicationOptions& options) {
+  const TrainingPlan plan = correct_plan(*options.experiments.front(), options.seed);
+  images.prepare(plan);
+  const Dataset& data = images.of(plan);
+  print("{}\n", data.source);
+  std::fflush(stdout);
+  if (options.quick) return;
+  if (data.files.empty()) {
+    throw DataError(
+        "the reports' figures are about CIFAR-10, which was not found: run script/get-cifar10, "
+        "give --data, or try things out with --quick");
+  }
+  print_notes(data::lint(data.train, data.validation, data.test, data.standardizer, plan.scope));
+}
+
 // "figure,method,seed ...": a line per figure and method, a column per seed; kept in FILE.part
 // until it is whole.
 int write_bands(const Options& options) {
@@ -64,11 +80,14 @@ int write_bands(const Options& options) {
   }
   // before an hour of training, not after
   for (const char* end : {"", ".part"}) require_replaceable(options.bands + end);
+  print_blas_warning();
   PlannedImages images(options.data, options.quick);
+  describe_images(images, options.replication(first_band_seed));
   std::map<std::pair<std::string, std::string>, std::string> lines;
   std::string header = "figure,method";
   std::string text;
-  for (Index seed = first_band_seed; seed < first_band_seed + options.seeds; ++seed) {
+  const Index end = first_band_seed + options.seeds.value_or(8);
+  for (Index seed = first_band_seed; seed < end; ++seed) {
     const Replication all = replicate(options.replication(seed), images);
     header += fmt::format(",seed {}", seed);
     for (const Comparison& c : compare_all(all, Bands::parse(""))) {
@@ -97,25 +116,9 @@ void print_tally(const Tally& t) {
       t.keys_met, t.keys);
 }
 
-// Says which images are used; figures of others than CIFAR-10's would be compared with nothing.
-void describe_images(PlannedImages& images, const ReplicationOptions& options) {
-  const TrainingPlan plan = correct_plan(*options.experiments.front(), options.seed);
-  images.prepare(plan);
-  const Dataset& data = images.of(plan);
-  print("{}\n", data.source);
-  std::fflush(stdout);
-  if (options.quick) return;
-  if (data.files.empty()) {
-    throw DataError(
-        "the reports' figures are about CIFAR-10, which was not found: run script/get-cifar10, "
-        "give --data, or try things out with --quick");
-  }
-  print_notes(data::lint(data.train, data.validation, data.test, data.standardizer, plan.scope));
-}
-
 int reproduce(const Options& options, const CommandLine& command_line) {
   report::require_gnuplot();
-  prepare_folder(options.out);
+  prepare_report(options.out);
   print_blas_warning();
   PlannedImages images(options.data, options.quick);
   const ReplicationOptions replication = options.replication(options.seed);
@@ -152,11 +155,12 @@ int main(int argc, char** argv) {
       .text("--out", options.out, "Folder for the document, its tables and pictures")
       .text("--bands", options.bands,
             "Instead, train with other seeds and write the table of bands to this file")
-      .count("--seeds", options.seeds, 5, 1000, "How many seeds that table has");
+      .count("--seeds", options.seeds, 5, 1000, "How many seeds that table has; 8 when left out");
   options.checkpoint.add_options(command_line);
   command_line.resumable([&] { return options.checkpoint.any(); });
   return command_line.run(argc, argv, [&] {
     options.checkpoint.check();
+    if (options.seeds && options.bands.empty()) throw UsageError("--seeds is for --bands");
     return options.bands.empty() ? reproduce(options, command_line) : write_bands(options);
   });
 }

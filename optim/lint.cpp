@@ -9,8 +9,9 @@ namespace tapegrad::optim {
 namespace {
 
 std::string in_epochs(Index steps, Index steps_per_epoch) {
-  return fmt::format("{:.4g} epochs",
-                     static_cast<double>(steps) / static_cast<double>(steps_per_epoch));
+  return fmt::format("{:.4g} epoch{}",
+                     static_cast<double>(steps) / static_cast<double>(steps_per_epoch),
+                     steps == steps_per_epoch ? "" : "s");
 }
 
 }  // namespace
@@ -66,6 +67,22 @@ std::vector<std::string> lint_search(const Axis& axis, const std::vector<SearchR
       "validation accuracy moves by {:.4f} only while {} goes from {:g} to {:g} (noise {:.4f}): "
       "perhaps the update ignores {}; optim::audit_update compares it with the cost",
       moved, axis.name, (*low)->values[0], (*high)->values[0], noise, axis.name)};
+}
+
+std::vector<std::string> lint_history(const std::vector<Measurement>& history) {
+  if (history.empty()) return {};
+  const auto rose = [&](auto cost) { return cost(history.back()) > cost(history.front()); };
+  const auto finding = [&](const char* what, auto cost) -> std::vector<std::string> {
+    return {fmt::format("the {} rose from {:.4g} to {:.4g}: try a lower learning rate", what,
+                        cost(history.front()), cost(history.back()))};
+  };
+  const auto train = [](const Measurement& m) { return m.train_cost(); };
+  const auto validation = [](const Measurement& m) { return m.validation_cost(); };
+  if (rose(train)) return finding("training cost", train);
+  if (std::isnan(train(history.front())) && rose(validation)) {
+    return finding("validation cost", validation);
+  }
+  return {};
 }
 
 }  // namespace tapegrad::optim

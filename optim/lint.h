@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "optim/history.h"
 #include "optim/search.h"
 
 namespace tapegrad::optim {
@@ -24,5 +25,9 @@ std::vector<std::string> lint_cycles(const CyclePlan& plan);
 /// A search whose accuracy does not move along its (first) axis, though that spans at least three
 /// decades: as when the update ignores the penalty. Looks at rows of the largest budget.
 std::vector<std::string> lint_search(const Axis& axis, const std::vector<SearchRow>& rows);
+
+/// A training whose cost, or validation cost where only that was measured, is higher at its end
+/// than at its start, as with a learning rate that is too high.
+std::vector<std::string> lint_history(const std::vector<Measurement>& history);
 
 }  // namespace tapegrad::optim

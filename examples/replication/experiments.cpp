@@ -161,7 +161,7 @@ constexpr Report reports[] = {
      "assignment's, not the report's."},
     {"002", "Assignment 2: searches of 48 epochs",
      "The three chosen lambdas are not "
-     "the three best. Test accuracy at .1 equals the search's validation accuracy to four digits.  The final run is captioned "
+     "the three best. Test accuracy at .1 equals the search's validation accuracy to four digits. The final run is captioned "
      "lambda .01, probably .1."},
     {"003", "Assignment 2: five coarse and seven fine values", ""},
     {"004", "Assignment 2: coarse-to-fine random search",

@@ -44,8 +44,7 @@ class Writer {
         tally_(tally(all_)) {}
 
   Tally write() {
-    prepare_folder(settings_.folder / "pictures");
-    prepare_folder(settings_.folder / "histories");
+    prepare_report(settings_.folder);
     write_tables();
     introduction();
     for (const Report& r : all_reports()) {
@@ -363,6 +362,12 @@ void Writer::method_chapter() {
 }
 
 }  // namespace
+
+void prepare_report(const std::filesystem::path& folder) {
+  constexpr const char* files[] = {"report.html", "report.md", "figures.csv", "figures.json"};
+  prepare_folder(folder, files);
+  for (const char* inner : {"pictures", "histories"}) prepare_folder(folder / inner);
+}
 
 Tally write_report(const Replication& replication, const PlannedImages& images,
                    const ReportSettings& settings) {

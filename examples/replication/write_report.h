@@ -16,6 +16,10 @@ struct ReportSettings {
   bool quick = false;  // figures mean nothing: no bands, no verdicts
 };
 
+/// Makes the folder and those in it, and makes sure that the files can be written, before anything
+/// is trained. Throws FileError.
+void prepare_report(const std::filesystem::path& folder);
+
 /// Writes folder/report.html and report.md, figures.csv and figures.json, histories/*.csv, and
 /// pictures/*.png, *.svg and *.gp. Returns the count of figures. Throws FileError.
 Tally write_report(const Replication& replication, const PlannedImages& images,

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <exception>
 #include <string_view>
 
@@ -65,15 +67,20 @@ std::string quoted(const std::string& word) {
   return text + "'";
 }
 
-// The command again, with --resume.
+// The command again, with --resume, and with the variable that said where the images are: another
+// program than the user's shell may have set it.
 std::string resume_command(int argc, char** argv) {
-  std::string text;
-  bool resumes = false;
-  for (int i = 0; i < argc; ++i) {
-    text += (i > 0 ? " " : "") + quoted(argv[i]);
-    resumes = resumes || argv[i] == std::string_view("--resume");
-  }
-  return resumes ? text : text + " --resume";
+  const auto given = [&](const char* option) {
+    return std::any_of(argv, argv + argc, [&](std::string_view word) {
+      return word == option || word.starts_with(fmt::format("{}=", option));
+    });
+  };
+  const char* images = std::getenv("CIFAR10_DIR");
+  const bool by_variable =
+      images != nullptr && *images != '\0' && !given("--data") && !given("--synthetic");
+  std::string text = by_variable ? fmt::format("CIFAR10_DIR={} ", quoted(images)) : "";
+  for (int i = 0; i < argc; ++i) text += (i > 0 ? " " : "") + quoted(argv[i]);
+  return given("--resume") ? text : text + " --resume";
 }
 
 // A stream that the caller closed gives its number to the next file, which would then take what is

@@ -93,8 +93,8 @@ void ScheduleOptions::add_options(CommandLine& command_line) {
       .number("--lr", lr, 0, 1e3, "Learning rate of step (its first) and constant")
       .number("--lr-min", lr_min, 0, 1e3, "Lowest learning rate of cyclic and cosine")
       .number("--lr-max", lr_max, 0, 1e3,
-              "Highest learning rate of cyclic and cosine; 0.001 suits adam and adamw, 0.0003 "
-              "rmsprop, 0.01 adagrad")
+              "Highest learning rate of cyclic and cosine; 0.02 suits momentum and nesterov, 0.001 "
+              "adam and adamw, 0.0003 rmsprop, 0.01 adagrad")
       .count("--half-cycle", half_cycle, 1, 1'000'000'000,
              "Steps from lowest to highest; a cycle is twice as many, with every schedule")
       .count("--cycles", cycles, 1, 1'000'000, "Cycles to train")

@@ -17,11 +17,6 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr const char* history_name = "history.csv";
-constexpr const char* summary_name = "summary.json";
-constexpr const char* weights_name = "weights.safetensors";
-constexpr const char* result_names[] = {history_name, summary_name, weights_name};
-
 Json to_json(const optim::Scores& scores, double penalty) {
   return {{"cost", scores.loss + penalty}, {"loss", scores.loss}, {"accuracy", scores.accuracy}};
 }
@@ -66,12 +61,12 @@ void write_model(const std::filesystem::path& path, const std::string& program,
 
 }  // namespace
 
-void prepare_folder(const std::filesystem::path& folder) {
+void prepare_folder(const std::filesystem::path& folder, std::span<const char* const> files) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) throw FileError(fmt::format("cannot create {}: {}", folder.string(), error.message()));
   require_writable(folder);
-  for (const char* name : result_names) require_replaceable(folder / name);
+  for (const char* name : files) require_replaceable(folder / name);
 }
 
 FinalScores final_scores(const optim::Measurement& kept, const optim::Scores& test) {
@@ -80,9 +75,12 @@ FinalScores final_scores(const optim::Measurement& kept, const optim::Scores& te
 
 std::string to_string(const FinalScores& scores) {
   std::string text = fmt::format("{:<12} {:>8} {:>8} {:>9}\n", "", "cost", "loss", "accuracy");
+  const auto number = [](double x) {
+    return x < 1000 ? fmt::format("{:.4f}", x) : fmt::format("{:.2e}", x);
+  };
   const auto line = [&](const char* name, const optim::Scores& s) {
-    text += fmt::format("{:<12} {:>8.4f} {:>8.4f} {:>9.4f}\n", name, s.loss + scores.penalty,
-                        s.loss, s.accuracy);
+    text += fmt::format("{:<12} {:>8} {:>8} {:>9.4f}\n", name, number(s.loss + scores.penalty),
+                        number(s.loss), s.accuracy);
   };
   line("train", scores.train);
   line("validation", scores.validation);
@@ -106,7 +104,7 @@ std::function<void(const optim::Measurement&)> print_unless(bool quiet) {
 
 Run::Run(std::string program, std::filesystem::path folder)
     : program_(std::move(program)), folder_(std::move(folder)) {
-  prepare_folder(folder_);
+  prepare_folder(folder_, result_names);
 }
 
 template <Real T>
@@ -123,6 +121,7 @@ void Run::save(const std::vector<optim::Measurement>& history, const FinalScores
                         {"steps_before_resumption", steps_before_},
                         {"seconds", seconds_},
                         {"final", to_json(scores)}};
+  const auto& [history_name, summary_name, weights_name] = result_names;
   // what takes longest to get again comes first
   write_model(folder_ / weights_name, program_, parameters, images.standardizer);
   write_file(folder_ / history_name, optim::to_csv(history));
@@ -132,7 +131,7 @@ void Run::save(const std::vector<optim::Measurement>& history, const FinalScores
 std::string Run::closing_line() const {
   return fmt::format(
       "{} steps{} in {:.1f} s; history.csv, summary.json and weights.safetensors in {}", steps_,
-      steps_before_ > 0 ? fmt::format(", {} of them", steps_ - steps_before_) : "", seconds_,
+      steps_before_ > 0 ? fmt::format(", {} of them now,", steps_ - steps_before_) : "", seconds_,
       folder_.string());
 }
 

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -14,9 +15,13 @@
 
 namespace tapegrad::examples {
 
-/// Makes the folder if it is not there and makes sure that files can be written into it, before a
-/// long run starts. Throws FileError.
-void prepare_folder(const std::filesystem::path& folder);
+/// The files that Run::save writes.
+inline constexpr const char* result_names[] = {"history.csv", "summary.json",
+                                               "weights.safetensors"};
+
+/// Makes the folder if it is not there and makes sure that files can be written into it, these
+/// above all, before a long run starts. Throws FileError.
+void prepare_folder(const std::filesystem::path& folder, std::span<const char* const> files = {});
 
 /// How good the weights that a run leaves are on the three sets, the penalty that turns a loss into
 /// a cost, and the step that they are of.

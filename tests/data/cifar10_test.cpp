@@ -212,10 +212,11 @@ TEST_CASE("cifar10: a label above 9 is refused with its record") {
   bytes[99 * record_bytes] = 10;
   write_file(path, bytes);
   CHECK_THROWS_AS(read_cifar10_file(path, 100), DataError);
-  CHECK_THROWS_WITH(read_cifar10_file(path, 100),
-                    path.string() +
-                        ": record 99 (the first is 0) has label 10, expected 0 to 9: not a "
-                        "CIFAR-10 file, or damaged; run script/get-cifar10");
+  CHECK_THROWS_WITH(
+      read_cifar10_file(path, 100),
+      path.string() +
+          ": record 99 (the first is 0) has label 10, expected 0 to 9: not a "
+          "CIFAR-10 file, or damaged; move the folder away and run script/get-cifar10");
   bytes[0] = static_cast<char>(255);
   write_file(path, bytes);
   CHECK_THROWS_WITH(read_cifar10_file(path, 100),

@@ -122,6 +122,26 @@ TEST_CASE(
   CHECK_THAT(bad.output, Contains("FAIL"));
 }
 
+TEST_CASE("programs: gradient_check gives forward differences the error that is theirs") {
+  const tapegrad::test::TemporaryFolder folder;
+  const auto check = [&](const char* step) {
+    return run(folder.path(),
+               std::string("gradient_check --synthetic --difference forward --step ") + step);
+  };
+  const Result good = check("1e-6");
+  CHECK(good.exit_code == 0);
+  CHECK_THAT(good.output, !Contains("FAIL"));
+  CHECK(check("0.5").exit_code == 1);
+}
+
+TEST_CASE("programs: gradient_check counts kinks over all seeds, some of which have a few") {
+  const tapegrad::test::TemporaryFolder folder;
+  const Result result = run(folder.path(), "gradient_check --synthetic --quiet --seeds 8");
+  CAPTURE(result.output);
+  CHECK(result.exit_code == 0);
+  CHECK_THAT(result.output, !Contains("most kinks 0.00 %"));
+}
+
 TEST_CASE("programs: every planted fault is caught, and named where it has a pattern") {
   const tapegrad::test::TemporaryFolder folder;
   const std::map<std::string, std::string> named{
@@ -196,11 +216,13 @@ TEST_CASE("programs: bad options are usage errors") {
 TEST_CASE("programs: gradient_check takes no options that it would not obey") {
   const tapegrad::test::TemporaryFolder folder;
   for (const char* options : {"--full --json", "--report all --json", "--plant sign --report 004",
-                              "--full --plant sign"}) {
+                              "--full --plant sign", "--full --step 0.5", "--plant sign --quiet",
+                              "--report all --seeds 2", "--full --difference forward"}) {
     const Result result = run(folder.path(), std::string("gradient_check --synthetic ") + options);
     CAPTURE(options, result.output);
     CHECK(result.exit_code == 2);
-    CHECK_THAT(result.output, Contains("give one") || Contains("--json prints"));
+    CHECK_THAT(result.output, Contains("give one") || Contains("--json prints") ||
+                                  Contains("for the checks of both networks"));
   }
   const Result report = run(folder.path(), "gradient_check --report 5");
   CHECK(report.exit_code == 2);
@@ -222,7 +244,8 @@ TEST_CASE("programs: what cannot be done is said in one line, exit code 1") {
   error("assignment2 --out /proc/none",
         "assignment2: cannot create /proc/none: No such file or directory");
   error("predict --weights none.safetensors",
-        "predict: cannot open none.safetensors: No such file or directory");
+        "predict: there is no none.safetensors: train with assignment1 or assignment2 first, or "
+        "give its --weights");
   std::ofstream(folder.path() / "bad.safetensors") << "not a model";
   const Result bad = run(folder.path(), "predict --weights bad.safetensors");
   CHECK(bad.exit_code == 1);

@@ -71,7 +71,13 @@ TEST_CASE("lambda_search: an unfinished search is neither lost nor mixed with an
   std::ofstream(folder.path() / "out/coarse.journal") << "tapegrad journal of something else\n";
   const Result anew = run(folder.path(), small_search + "--out out");
   CHECK(anew.exit_code == 2);
-  CHECK_THAT(anew.output, Contains("holds an unfinished search: --resume goes on with it"));
+  CHECK_THAT(anew.output, Contains("an unfinished search is kept in out/coarse.journal: --resume "
+                                   "goes on with it; remove that to start anew"));
+  fs::rename(folder.path() / "out/coarse.journal", folder.path() / "out/fine.journal");
+  const Result fine = run(folder.path(), small_search + "--out out");
+  CHECK(fine.exit_code == 2);
+  CHECK_THAT(fine.output, Contains("fine.journal") && !Contains("coarse search"));
+  fs::rename(folder.path() / "out/fine.journal", folder.path() / "out/coarse.journal");
   const Result other = run(folder.path(), small_search + "--out out --resume");
   CHECK(other.exit_code == 1);
   CHECK_THAT(other.output, Contains("this journal belongs to other settings"));
