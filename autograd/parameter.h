@@ -59,10 +59,10 @@ class Parameter {
   Tensor<T> value_;
   Tensor<T> gradient_;  // allocated when a tape first records the parameter
   std::uint64_t version_ = 0;
-  bool touched_ = false;  // during a backward pass: this pass has made a part of the gradient
-  bool has_gradient_ = false;      // the last pass came to its end
+  bool touched_ = false;       // during a backward pass: this pass has made a part of the gradient
+  bool has_gradient_ = false;  // the last pass came to its end
   bool has_new_gradient_ = false;  // and no step has consumed it
-  bool factored_ = false;  // the last pass left the gradient as factors; gradient_ is older
+  bool factored_ = false;          // the last pass left the gradient as factors; gradient_ is older
   Role role_;
   bool frozen_;
 };
