@@ -123,7 +123,7 @@ TEST_CASE("documents: tables align numbers, name rows and show verdicts") {
                     "table 'x': a row of 1 cells, but there are 2 columns");
 }
 
-TEST_CASE("documents: headings make the table of contents; only three levels") {
+TEST_CASE("documents: headings make the table of contents, only three levels") {
   Document document("t");
   document.heading(1, "Same").heading(2, "Same").heading(3, "Deep");
   const std::string html = document.html();
@@ -135,7 +135,7 @@ TEST_CASE("documents: headings make the table of contents; only three levels") {
   CHECK_THAT(Document("t").html(), !Contains("<nav"));
 }
 
-TEST_CASE("documents: Markdown links pictures as seen from its folder; code cannot end itself") {
+TEST_CASE("documents: Markdown links pictures as seen from its folder, code cannot end itself") {
   const test::TemporaryFolder folder;
   const Document document = everything(folder.path());
   CHECK_THAT(document.markdown(folder.path()), Contains("\n![Grey squares](images.png)\n"));

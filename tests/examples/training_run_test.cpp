@@ -72,7 +72,8 @@ TEST_CASE("training together: one that diverges leaves the others as they are") 
   CHECK((text_of(*together[2]) == text_of(train(some[2], images))));
 }
 
-TEST_CASE("training together: when all have diverged, it is over at once; not while one is left") {
+TEST_CASE(
+    "training together: when all have diverged, it is over at once, and not while one is left") {
   auto some = plans();
   for (TrainingPlan& plan : some) plan.steps = 1'000'000'000'000;
   Index steps = 0;
