@@ -9,10 +9,10 @@ namespace tapegrad {
 template <Scalar T>
 View<const T> Parameter<T>::gradient() const {
   if (!has_gradient_) {
-    throw GradError(
-        fmt::format("parameter of shape {} has no gradient: call tape.backward(loss) on "
-                    "a tape that recorded it",
-                    to_string(shape())));
+    throw GradError(fmt::format(
+        "parameter of shape {} has no gradient: no tape that recorded it has come to the "
+        "end of backward(loss)",
+        to_string(shape())));
   }
   if (factored_) {
     throw GradError(

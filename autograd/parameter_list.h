@@ -46,11 +46,13 @@ class ParameterList {
     for (const auto& g : inner.generators()) add(name + "." + g.name, *g.rng);
     if constexpr (requires { module.set_training(true); }) {
       modules_.push_back([&module](bool on) { module.set_training(on); });
+    } else {
+      modules_.insert(modules_.end(), inner.modules_.begin(), inner.modules_.end());
     }
     return *this;
   }
 
-  /// Switches the modules that were added between training and evaluation.
+  /// Switches the modules that were added, and those in them, between training and evaluation.
   void set_training(bool on) const {
     for (const auto& switch_to : modules_) switch_to(on);
   }
@@ -69,8 +71,8 @@ class ParameterList {
   /// How many numbers the parameters hold together.
   Index count() const;
 
-  /// Those that are not frozen now, and no generators: what gradients move. What is saved or put
-  /// back is the whole list.
+  /// Those that are not frozen now, no generators and no modules: what gradients move. What is
+  /// saved or put back is the whole list.
   ParameterList trainable() const;
 
   /// Freezes or unfreezes every parameter but statistics, which stay frozen.

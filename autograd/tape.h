@@ -222,7 +222,7 @@ class Tape {
 
   /// d loss / d x after backward, for any value on the tape; zeros when the loss does not depend on
   /// it. Of a parameter: its gradient(), under `accumulate` the sum so far. Throws GradError before
-  /// backward or for a constant.
+  /// backward, for a parameter while it is under way, or for a constant.
   View<const T> gradient(Var<T> x) const;
 
   /// Room for numbers or indices that a vjp needs later; valid until the tape ends.

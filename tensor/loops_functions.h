@@ -39,20 +39,21 @@ inline float logarithm(float x) { return ::logf(x); }
 inline double logarithm(double x) { return ::log(x); }
 inline float hyperbolic_tangent(float x) { return ::tanhf(x); }
 inline double hyperbolic_tangent(double x) { return ::tanh(x); }
+// Tangents of constants, which are 0, stay 0 where a slope is infinite, as at log 0.
+inline double times(double tangent, double slope) { return tangent == 0 ? 0 : tangent * slope; }
+inline double over(double tangent, double x) { return tangent == 0 ? 0 : tangent / x; }
 inline Dual exponential(Dual x) {
   const double y = ::exp(x.value);
-  return {y, x.tangent * y};
+  return {y, times(x.tangent, y)};
 }
-// A constant stays one where the slope is infinite, as at log 0.
-inline double along(double tangent, double slope) { return tangent == 0 ? 0 : tangent * slope; }
-inline Dual logarithm(Dual x) { return {::log(x.value), along(x.tangent, 1 / x.value)}; }
+inline Dual logarithm(Dual x) { return {::log(x.value), over(x.tangent, x.value)}; }
 inline Dual hyperbolic_tangent(Dual x) {
   const double y = ::tanh(x.value);
   return {y, x.tangent * (1 - y * y)};
 }
 inline Dual square_root(Dual x) {
   const double y = ::sqrt(x.value);
-  return {y, along(x.tangent, 0.5 / y)};
+  return {y, over(x.tangent, 2 * y)};
 }
 inline float square_root(float x) { return ::sqrtf(x); }
 inline double square_root(double x) { return ::sqrt(x); }
@@ -108,7 +109,7 @@ inline Dual power(Dual a, Dual b) {
   const bool flat_in_b = b.tangent == 0 || (a.value == 0 && y <= 1);
   const double by_a = b.value == 0 ? 0 : b.value * ::pow(a.value, b.value - 1);
   const double by_b = flat_in_b ? 0 : y * ::log(a.value);
-  return {y, along(a.tangent, by_a) + b.tangent * by_b};
+  return {y, times(a.tangent, by_a) + b.tangent * by_b};
 }
 
 // The larger number, NaN when either is; at a tie the mean of the two tangents.

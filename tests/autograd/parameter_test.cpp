@@ -21,8 +21,8 @@ TEST_CASE("parameter: has no gradient before the first backward") {
   Parameter<double> p(Tensor<double>({2, 3}, 1));
   CHECK_FALSE(p.has_new_gradient());
   CHECK_THROWS_MATCHES(p.gradient(), GradError,
-                       Message("parameter of shape [2, 3] has no gradient: call "
-                               "tape.backward(loss) on a tape that recorded it"));
+                       Message("parameter of shape [2, 3] has no gradient: no tape that recorded "
+                               "it has come to the end of backward(loss)"));
   Parameter<double> none(Tensor<double>({0}));
   CHECK_THROWS_AS(none.gradient(), GradError);
 }

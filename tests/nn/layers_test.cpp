@@ -173,14 +173,22 @@ TEST_CASE("sequential: the mode reaches every layer, through nested nets too") {
 
 namespace {
 
+// A part of a model that is no module.
+struct Block {
+  explicit Block(Rng& rng) : drop(0.5, rng) {}
+  void collect(ParameterList<double>& all) { all.add("drop", drop); }
+
+  nn::Dropout<double> drop;
+};
+
 // Says in collect what it is made of, and no more.
 struct Tail final : nn::Module<double> {
   nn::Sequential<double> first;
-  nn::Dropout<double> drop;
+  Block block;
 
-  explicit Tail(Rng& rng) : drop(0.5, rng) { first.add<nn::BatchNorm<double>>(2); }
-  Var<double> forward(Var<double> x) override { return drop(first(x)); }
-  void collect(ParameterList<double>& all) override { all.add("first", first).add("drop", drop); }
+  explicit Tail(Rng& rng) : block(rng) { first.add<nn::BatchNorm<double>>(2); }
+  Var<double> forward(Var<double> x) override { return block.drop(first(x)); }
+  void collect(ParameterList<double>& all) override { all.add("first", first).add("block", block); }
 };
 
 }  // namespace
