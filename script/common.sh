@@ -1,10 +1,13 @@
 # shellcheck shell=bash
-# What the scripts share; each begins by sourcing it, which leads to the root of the repository.
+# What the scripts share; they begin by sourcing it, which leads to the root of the repository.
+# get-cifar10 does without: it works alone.
 script=$(basename "$0")
 caller=$PWD # where relative paths are meant from
 # shellcheck disable=SC2034  # for the scripts
 readonly script caller
-[ -z "${CIFAR10_DIR:-}" ] || CIFAR10_DIR=$(realpath -m "$CIFAR10_DIR")
+for folder in CIFAR10_DIR TAPEGRAD_GOLDEN_DIR TAPEGRAD_TEST_CIFAR10; do
+  [ -z "${!folder:-}" ] || declare "$folder=$(realpath -m "${!folder}")"
+done
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 
 help() { # prints the comment that the script begins with
