@@ -19,6 +19,7 @@
 #include "examples/support/training_options.h"
 #include "nn/linear.h"
 #include "nn/sequential.h"
+#include "optim/lint.h"
 #include "optim/trainer.h"
 
 using namespace tapegrad;
@@ -51,6 +52,11 @@ struct Options : TrainingOptions {
     if (lambda || lr) return {{lambda.value_or(0), lr.value_or(0.001)}};
     return {std::begin(four_settings), std::end(four_settings)};
   }
+
+  // Inside the folders of results and checkpoints, where there are several.
+  std::string folder_of(const Setting& setting) const {
+    return lambda || lr ? "" : fmt::format("lambda{}_lr{}", setting.lambda, setting.lr);
+  }
 };
 
 // The training's curves and the weights as images.
@@ -65,10 +71,11 @@ void draw(const std::filesystem::path& out, const std::vector<optim::Measurement
   report::weight_templates({.stem = out / "weights"}, weights, data::cifar10_classes);
 }
 
-// Trains with one setting. `inner` is its folder inside those of results and checkpoints.
+// Trains with one setting.
 template <Real T>
 FinalScores train(const Options& options, const Setting& setting, const Dataset& images,
-                  const std::string& inner, const CommandLine& command_line) {
+                  const CommandLine& command_line) {
+  const std::string inner = options.folder_of(setting);
   const std::filesystem::path out = std::filesystem::path(options.out) / inner;
   Run run("assignment1", out);
   Rng rng(static_cast<std::uint64_t>(options.seed));
@@ -107,6 +114,7 @@ FinalScores train(const Options& options, const Setting& setting, const Dataset&
   const optim::Measurement& kept = options.keep_best ? trainer.best() : trainer.history().back();
   const FinalScores scores = final_scores(kept, evaluate(images.test));
   run.save(trainer.history(), scores, net.parameters(), images, command_line);
+  print_notes(optim::lint_history(trainer.history()));
   if (options.pictures) {
     draw(out, trainer.history(), schedule, net);
     report::true_probabilities({.stem = out / "true_probabilities"}, images.test,
@@ -124,20 +132,20 @@ int train_all(const Options& options, const CommandLine& command_line) {
   }
   options.apply();
   if (options.pictures) report::require_gnuplot();
-  prepare_folder(options.out);
+  const std::vector<Setting> settings = options.settings();
+  for (const Setting& setting : settings) {
+    prepare_folder(std::filesystem::path(options.out) / options.folder_of(setting), result_names);
+  }
   const Dataset images = load_dataset(options.data);
   require_batch(options.batch_size, images);
   if (!options.quiet) print("{}\n", images.source);
   print_data_lint(images, options.data);
 
-  const std::vector<Setting> settings = options.settings();
   std::string table = fmt::format("{:>8} {:>7} {:>11} {:>9} {:>11} {:>7}\n", "lambda", "lr",
                                   "train cost", "train", "validation", "test");
   for (const Setting& setting : settings) {
-    const std::string inner =
-        settings.size() > 1 ? fmt::format("lambda{}_lr{}", setting.lambda, setting.lr) : "";
     if (!options.quiet) print("\nlambda {}, learning rate {}\n", setting.lambda, setting.lr);
-    const FinalScores s = train<T>(options, setting, images, inner, command_line);
+    const FinalScores s = train<T>(options, setting, images, command_line);
     table += fmt::format("{:>8} {:>7} {:>11.4f} {:>9.4f} {:>11.4f} {:>7.4f}\n", setting.lambda,
                          setting.lr, s.train.loss + s.penalty, s.train.accuracy,
                          s.validation.accuracy, s.test.accuracy);

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "autograd/gradcheck_report.h"
 #include "examples/support/check_network.h"

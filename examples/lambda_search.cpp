@@ -128,21 +128,31 @@ std::filesystem::path journal_of(const Options& options, const std::string& stag
   return std::filesystem::path(options.out) / (stage + ".journal");
 }
 
-// Whether there is something to go on with; if it is not to be gone on with, that is an error now,
-// and not when the coarse search is through.
+// Whether there is something to go on with. What this search would not go on with, or lose, is an
+// error now, and not when the coarse search is through.
 bool find_unfinished(const Options& options) {
-  std::vector<std::string> found;
-  for (const char* stage : {"coarse", "fine"}) {
-    const std::filesystem::path path = journal_of(options, stage);
-    if (std::filesystem::exists(path)) found.push_back(path.string());
+  const std::filesystem::path coarse = journal_of(options, "coarse");
+  const std::filesystem::path fine = journal_of(options, "fine");
+  for (const auto& journal : {coarse, fine}) require_replaceable(journal);
+  const bool coarse_there = may_exist(coarse), fine_there = may_exist(fine);
+  if (!options.checkpoint.resume && (coarse_there || fine_there)) {
+    throw UsageError(fmt::format(
+        "an unfinished search is kept in {}{}{}: --resume goes on with it; remove {} to start anew",
+        coarse_there ? coarse.string() : "", coarse_there && fine_there ? " and " : "",
+        fine_there ? fine.string() : "", coarse_there && fine_there ? "both" : "that"));
   }
-  if (!options.checkpoint.resume && !found.empty()) {
+  if (fine_there && !coarse_there) {
     throw UsageError(
-        fmt::format("an unfinished search is kept in {}: --resume goes on with it; remove {} to "
-                    "start anew",
-                    fmt::join(found, " and "), found.size() > 1 ? "both" : "that"));
+        fmt::format("{} is of a fine search, but there is no {}: remove the former to start anew",
+                    fine.string(), coarse.string()));
   }
-  return !found.empty();
+  if (fine_there && options.fine_points == 0) {
+    throw UsageError(fmt::format(
+        "{} holds an unfinished fine search, which --fine-points 0 would not go on with: give "
+        "--fine-points as before, or remove it",
+        fine.string()));
+  }
+  return coarse_there;
 }
 
 // One stage, coarse or fine: trains, writes and prints its table.

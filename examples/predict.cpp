@@ -17,6 +17,7 @@
 #include "nn/sequential.h"
 #include "nn/state.h"
 #include "tensor/error.h"
+#include "tensor/file.h"
 
 using namespace tapegrad;
 using namespace tapegrad::examples;
@@ -84,7 +85,7 @@ std::unique_ptr<Model> build_model(Safetensors& file) {
 }
 
 std::unique_ptr<Model> load_model(const std::string& path) {
-  if (!std::filesystem::exists(path)) {
+  if (!may_exist(path)) {
     throw FileError(fmt::format(
         "there is no {}: train with assignment1 or assignment2 first, or give its --weights",
         path));

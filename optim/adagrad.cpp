@@ -12,7 +12,9 @@ AdaGrad<T>::AdaGrad(ParamGroups<T> groups, Schedule schedule, AdaGradOptions opt
       options_(options),
       sums_(this->keep("sum", true, static_cast<T>(options.initial))) {
   require_epsilon<T>("AdaGrad: epsilon", options.epsilon);
-  require_size("AdaGrad: initial", static_cast<double>(static_cast<T>(options.initial)));
+  require_size("AdaGrad: initial", options.initial);
+  require_size("AdaGrad: initial in this precision",
+               static_cast<double>(static_cast<T>(options.initial)));
 }
 
 template <Real T>

@@ -55,8 +55,7 @@ Journal::Journal(std::filesystem::path path, std::string subject)
 
 Journal Journal::resume(std::filesystem::path path, std::string subject) {
   Journal journal(std::move(path), std::move(subject));
-  std::error_code error;
-  if (!std::filesystem::exists(journal.path_, error) && !error) return journal;
+  if (!may_exist(journal.path_)) return journal;
   const std::vector<std::byte> bytes = read_file(journal.path_);
   const std::string_view whole(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   if (!whole.starts_with(signature)) reject(journal.path_, "this is no journal");

@@ -188,6 +188,11 @@ void write_file(const std::filesystem::path& path, std::span<const std::byte> by
   sync_folder(folder, path);
 }
 
+bool may_exist(const std::filesystem::path& path) {
+  std::error_code error;
+  return std::filesystem::exists(path, error) || error;
+}
+
 void write_file(const std::filesystem::path& path, std::string_view text) {
   write_file(path, std::as_bytes(std::span(text)));
 }

@@ -34,6 +34,10 @@ class InputFile {
   Index size_ = 0;
 };
 
+/// Whether there is something of that name, or something that cannot be looked at: reading it says
+/// why.
+bool may_exist(const std::filesystem::path& path);
+
 /// Everything in a regular file. Throws FileError as InputFile does.
 std::vector<std::byte> read_file(const std::filesystem::path& path);
 

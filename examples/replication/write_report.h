@@ -16,8 +16,8 @@ struct ReportSettings {
   bool quick = false;  // figures mean nothing: no bands, no verdicts
 };
 
-/// Makes the folder and those in it, and makes sure that the files can be written, before anything
-/// is trained. Throws FileError.
+/// Makes the folder and those in it, and makes sure that the document and its tables can be
+/// written, before anything is trained. Throws FileError.
 void prepare_report(const std::filesystem::path& folder);
 
 /// Writes folder/report.html and report.md, figures.csv and figures.json, histories/*.csv, and

@@ -77,7 +77,14 @@ TEST_CASE("lambda_search: an unfinished search is neither lost nor mixed with an
   const Result fine = run(folder.path(), small_search + "--out out");
   CHECK(fine.exit_code == 2);
   CHECK_THAT(fine.output, Contains("fine.journal") && !Contains("coarse search"));
-  fs::rename(folder.path() / "out/fine.journal", folder.path() / "out/coarse.journal");
+  const Result alone = run(folder.path(), small_search + "--out out --resume");
+  CHECK(alone.exit_code == 2);
+  CHECK_THAT(alone.output, Contains("there is no out/coarse.journal"));
+  fs::copy(folder.path() / "out/fine.journal", folder.path() / "out/coarse.journal");
+  const Result none = run(folder.path(), on_few_images + "--out out --resume --fine-points 0");
+  CHECK(none.exit_code == 2);
+  CHECK_THAT(none.output, Contains("which --fine-points 0 would not go on with"));
+  fs::remove(folder.path() / "out/fine.journal");
   const Result other = run(folder.path(), small_search + "--out out --resume");
   CHECK(other.exit_code == 1);
   CHECK_THAT(other.output, Contains("this journal belongs to other settings"));
