@@ -139,8 +139,8 @@ Standardizer::Standardizer(std::vector<double> mean, std::vector<double> std)
     }
     if ((1 + std::abs(mean_[i])) / std_[i] > std::numeric_limits<float>::max()) {
       throw DataError(fmt::format(
-          "standardizer: feature {} has mean {} and std {}: (x - mean) / std exceeds a float",
-          i, mean_[i], std_[i]));
+          "standardizer: feature {} has mean {} and std {}: (x - mean) / std exceeds a float", i,
+          mean_[i], std_[i]));
     }
     exact.scale.push_back(1 / (255 * std_[i]));
     exact.shift.push_back(-mean_[i] / std_[i]);
