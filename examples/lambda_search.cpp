@@ -131,28 +131,31 @@ std::filesystem::path journal_of(const Options& options, const std::string& stag
 // Whether there is something to go on with. What this search would not go on with, or lose, is an
 // error now, and not when the coarse search is through.
 bool find_unfinished(const Options& options) {
-  const std::filesystem::path coarse = journal_of(options, "coarse");
-  const std::filesystem::path fine = journal_of(options, "fine");
-  for (const auto& journal : {coarse, fine}) require_replaceable(journal);
-  const bool coarse_there = may_exist(coarse), fine_there = may_exist(fine);
-  if (!options.checkpoint.resume && (coarse_there || fine_there)) {
-    throw UsageError(fmt::format(
-        "an unfinished search is kept in {}{}{}: --resume goes on with it; remove {} to start anew",
-        coarse_there ? coarse.string() : "", coarse_there && fine_there ? " and " : "",
-        fine_there ? fine.string() : "", coarse_there && fine_there ? "both" : "that"));
+  std::vector<std::string> found;
+  for (const char* stage : {"coarse", "fine"}) {
+    const std::filesystem::path journal = journal_of(options, stage);
+    require_replaceable(journal);
+    if (may_exist(journal)) found.push_back(journal.string());
   }
-  if (fine_there && !coarse_there) {
+  if (found.empty()) return false;
+  if (!options.checkpoint.resume) {
     throw UsageError(
-        fmt::format("{} is of a fine search, but there is no {}: remove the former to start anew",
-                    fine.string(), coarse.string()));
+        fmt::format("an unfinished search is kept in {}: --resume goes on with it; remove {} to "
+                    "start anew",
+                    fmt::join(found, " and "), found.size() > 1 ? "both" : "that"));
   }
-  if (fine_there && options.fine_points == 0) {
+  if (!may_exist(journal_of(options, "fine"))) return true;
+  if (found.size() == 1) {
+    throw UsageError(fmt::format(
+        "{} is of a fine search whose coarse one is not there: remove it to start anew", found[0]));
+  }
+  if (options.fine_points == 0) {
     throw UsageError(fmt::format(
         "{} holds an unfinished fine search, which --fine-points 0 would not go on with: give "
         "--fine-points as before, or remove it",
-        fine.string()));
+        found[1]));
   }
-  return coarse_there;
+  return true;
 }
 
 // One stage, coarse or fine: trains, writes and prints its table.

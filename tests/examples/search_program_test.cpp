@@ -79,7 +79,7 @@ TEST_CASE("lambda_search: an unfinished search is neither lost nor mixed with an
   CHECK_THAT(fine.output, Contains("fine.journal") && !Contains("coarse search"));
   const Result alone = run(folder.path(), small_search + "--out out --resume");
   CHECK(alone.exit_code == 2);
-  CHECK_THAT(alone.output, Contains("there is no out/coarse.journal"));
+  CHECK_THAT(alone.output, Contains("whose coarse one is not there"));
   fs::copy(folder.path() / "out/fine.journal", folder.path() / "out/coarse.journal");
   const Result none = run(folder.path(), on_few_images + "--out out --resume --fine-points 0");
   CHECK(none.exit_code == 2);
