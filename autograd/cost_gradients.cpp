@@ -4,7 +4,7 @@ namespace tapegrad {
 
 template <Scalar T>
 std::vector<Tensor<T>> gradients_of(const ParameterList<T>& parameters, const Cost<T>& cost,
-                                    const std::function<void(const Tape<T>&)>& look) {
+                                    const std::function<void(Tape<T>&)>& look) {
   {
     Tape<T> tape;
     const Var<T> recorded = cost(tape);
@@ -24,10 +24,10 @@ std::vector<Tensor<T>> gradients_of(const ParameterList<T>& parameters, const Co
 }
 
 template std::vector<Tensor<float>> gradients_of(const ParameterList<float>&, const Cost<float>&,
-                                                 const std::function<void(const Tape<float>&)>&);
+                                                 const std::function<void(Tape<float>&)>&);
 template std::vector<Tensor<double>> gradients_of(const ParameterList<double>&, const Cost<double>&,
-                                                  const std::function<void(const Tape<double>&)>&);
+                                                  const std::function<void(Tape<double>&)>&);
 template std::vector<Tensor<Dual>> gradients_of(const ParameterList<Dual>&, const Cost<Dual>&,
-                                                const std::function<void(const Tape<Dual>&)>&);
+                                                const std::function<void(Tape<Dual>&)>&);
 
 }  // namespace tapegrad

@@ -19,6 +19,6 @@ using Cost = std::function<Var<T>(Tape<T>&)>;
 /// consumed. `look` is shown the tape after the pass.
 template <Scalar T>
 std::vector<Tensor<T>> gradients_of(const ParameterList<T>& parameters, const Cost<T>& cost,
-                                    const std::function<void(const Tape<T>&)>& look = {});
+                                    const std::function<void(Tape<T>&)>& look = {});
 
 }  // namespace tapegrad

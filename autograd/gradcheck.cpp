@@ -13,6 +13,7 @@
 #include "autograd/ops.h"
 #include "autograd/parameter_values.h"
 #include "autograd/probe.h"
+#include "autograd/vjp_audit.h"
 #include "tensor/error.h"
 #include "tensor/random.h"
 
@@ -178,14 +179,29 @@ class Originals {
   RestoreAtExit<double> restore_at_exit_;
 };
 
+// The cost, twice: a difference of its values must come from the parameters.
+double require_repeatable(const Cost<double>& cost, const Originals& originals) {
+  const double once = evaluate(cost), again = evaluate(cost);
+  const bool same = once == again || (std::isnan(once) && std::isnan(again));
+  if (!same && originals.are_there()) {
+    throw GradError(fmt::format(
+        "gradcheck: the cost is {} and, called again, {}: it must be the same batch and the same "
+        "random numbers each time; with dropout, call set_training(false)",
+        once, again));
+  }
+  return once;
+}
+
 GradcheckReport run(const ParameterList<double>& parameters, const Cost<double>& cost,
                     const Oracle& oracle, const Originals& originals, double tolerance,
                     const std::string& name, const GradcheckOptions& options) {
   GradcheckReport report;
   report.oracle = name;
   std::vector<int> uses;
-  const auto gradients = gradients_of<double>(
-      parameters, cost, [&](const Tape<double>& tape) { uses = uses_of(parameters, tape); });
+  const auto gradients = gradients_of<double>(parameters, cost, [&](Tape<double>& tape) {
+    uses = uses_of(parameters, tape);
+    report.vjp_faults = audit_vjps(tape);
+  });
   const double least = 1e-5 * largest_scale(gradients);
   Rng rng(options.seed);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -247,7 +263,7 @@ bool ParameterCheck::passed() const {
 }
 
 bool GradcheckReport::passed() const {
-  return restored && !parameters.empty() &&
+  return restored && vjp_faults.empty() && !parameters.empty() &&
          std::all_of(parameters.begin(), parameters.end(),
                      [](const ParameterCheck& p) { return p.passed(); });
 }
@@ -257,7 +273,7 @@ GradcheckReport gradcheck(const ParameterList<double>& all, const Cost<double>& 
   const ParameterList<double> parameters = all.trainable();
   require_valid(parameters, options);
   const Originals originals(all);
-  const double f0 = evaluate(cost);
+  const double f0 = require_repeatable(cost, originals);
   const Oracle oracle = [&](std::size_t i, const Probe& probe, double analytic, double tolerance) {
     Perturbation x(*parameters[i].parameter, probe);
     const Line f = [&](double step) {
@@ -279,6 +295,7 @@ GradcheckReport gradcheck(const ParameterList<double>& all, const Cost<double>& 
   const ParameterList<double> parameters = all.trainable();
   require_valid(parameters, options);
   const Originals originals(all);
+  require_repeatable(cost, originals);
   copy_values(all, twin.parameters);
   const Oracle oracle = [&](std::size_t i, const Probe& probe, double analytic, double) {
     const SeededTangent seeded(twin.parameters.at(parameters[i].name).write(), probe);
@@ -338,7 +355,8 @@ GradcheckReport gradcheck(const std::vector<Tensor<double>>& inputs,
     for (const auto& p : owned) x.push_back(tape.parameter(*p));
     const Var<double> y = f(x);
     if (y.shape().size() == 1) return reshape(y, Shape{});
-    if (weights.shape() != y.shape()) weights = Rng(1).normal<double>(y.shape(), 1);
+    // a stream that no input was drawn from: a vjp that takes its input for dy must not pass
+    if (weights.shape() != y.shape()) weights = Rng(1).split().normal<double>(y.shape(), 1);
     return sum(y * tape.constant(weights));
   };
   return gradcheck(parameters, cost, options);

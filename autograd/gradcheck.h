@@ -68,8 +68,9 @@ struct ParameterCheck {
 struct GradcheckReport {
   std::string oracle;  // what the analytic gradient was compared with, for people
   std::vector<ParameterCheck> parameters;
-  std::vector<std::string> diagnosis;  // what the failures look like; see diagnose()
-  bool restored = true;                // the cost left every parameter as it was
+  std::vector<std::string> diagnosis;   // what the failures look like; see diagnose()
+  std::vector<std::string> vjp_faults;  // see audit_vjps(): a failure, whatever the entries say
+  bool restored = true;                 // the cost left every parameter as it was
 
   bool passed() const;
 };
@@ -79,8 +80,9 @@ struct GradcheckReport {
 /// cost that changes one that is not frozen fails the check. An entry's scale is max(|a|, |n|,
 /// mean |a| over the parameter, 1e-5 of the largest of these means). Kinks (ReLU, max, abs, hinge)
 /// are recognised by one-sided slopes that differ, with the analytic value between them, counted
-/// and left out. NaN fails. Throws OptionError for options out of range and GradError when there is
-/// nothing to check.
+/// and left out. NaN fails. So does an op whose vjp writes where it should add, or the other way
+/// round, though every entry may be right. Throws OptionError for options out of range, and
+/// GradError when there is nothing to check or the cost, called again, has another value.
 GradcheckReport gradcheck(const ParameterList<double>& parameters, const Cost<double>& cost,
                           const GradcheckOptions& options = {});
 

@@ -125,6 +125,9 @@ std::string to_string(const GradcheckReport& report) {
   for (const auto& p : report.parameters) text += problems(p);
   if (!report.restored)
     text += "the cost changed the parameters: it must be a pure function of them\n";
+  for (const std::string& line : report.vjp_faults) {
+    text += fmt::format("{}: ask Target::fresh whether to write or to add\n", line);
+  }
   for (const std::string& line : report.diagnosis) text += fmt::format("diagnosis: {}\n", line);
   if (!report.passed()) text += fmt::format("relative errors:\n{}", error_histogram(report));
   return text;
@@ -156,10 +159,11 @@ std::string error_histogram(const GradcheckReport& report, double eps) {
 }
 
 std::string to_json(const GradcheckReport& report) {
-  return fmt::format(R"({{"passed":{},"oracle":{},"restored":{},"diagnosis":{},"parameters":{}}})",
-                     report.passed(), json_text(report.oracle), report.restored,
-                     json_list(report.diagnosis, json_text),
-                     json_list(report.parameters, json_parameter));
+  return fmt::format(
+      R"({{"passed":{},"oracle":{},"restored":{},"vjp_faults":{},"diagnosis":{},"parameters":{}}})",
+      report.passed(), json_text(report.oracle), report.restored,
+      json_list(report.vjp_faults, json_text), json_list(report.diagnosis, json_text),
+      json_list(report.parameters, json_parameter));
 }
 
 }  // namespace tapegrad

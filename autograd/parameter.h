@@ -11,6 +11,7 @@ template <Scalar T>
 class Tape;
 template <Scalar T>
 class FactoredGradients;
+class VjpAudit;
 
 /// What moves a parameter: gradients, or its module, as a running mean.
 enum class Role : std::uint8_t { trained, statistic };
@@ -55,6 +56,7 @@ class Parameter {
  private:
   friend class Tape<T>;
   friend class FactoredGradients<T>;
+  friend class VjpAudit;
 
   Tensor<T> value_;
   Tensor<T> gradient_;  // allocated when a tape first records the parameter

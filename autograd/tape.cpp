@@ -47,6 +47,14 @@ void Tape<T>::reject_foreign(const char* op) {
 }
 
 template <Scalar T>
+void Tape<T>::reject_early_grad(const char* op) {
+  throw GradError(
+      fmt::format("grad: called on {} before backward; it is for vjps: tape.gradient(x) after "
+                  "tape.backward(loss) is the gradient",
+                  op));
+}
+
+template <Scalar T>
 inline Node<T>* Tape<T>::new_node(const char* op, const Shape& shape, std::size_t operand_count,
                                   Index numbers) {
   require_innermost(op);

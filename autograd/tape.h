@@ -4,6 +4,7 @@
 #include <cassert>
 #include <cstring>
 #include <initializer_list>
+#include <map>
 #include <new>
 #include <span>
 #include <type_traits>
@@ -28,6 +29,7 @@ template <Scalar T>
 class Var;
 template <Scalar T>
 class Recording;
+class VjpAudit;
 
 /// One entry of a tape. Lives in the arena; its operands stand right behind it, then its numbers
 /// and their gradient if these are few: recording an op on single numbers takes one piece of
@@ -100,8 +102,12 @@ class Var {
   bool needs_grad() const { return node_->needs_grad; }
 
   /// Inside a vjp: where this operand's gradient goes. Calling it marks the operand as touched, so
-  /// call it once per kernel, in a statement of its own, and only when needs_grad().
-  Grad<T> grad() const { return node_->tape->touch(*node_); }
+  /// call it once per kernel, in a statement of its own, and only when needs_grad(). Throws
+  /// GradError before backward; afterwards Tape::gradient reads the whole gradient.
+  Grad<T> grad() const {
+    if (!node_->tape->backward_done_) Tape<T>::reject_early_grad(node_->op);
+    return node_->tape->touch(*node_);
+  }
 
   /// Inside a vjp: grad() += a^T b, where a parameter's gradient may be left as these factors. They
   /// must stay as they are until the tape ends.
@@ -259,6 +265,7 @@ class Tape {
  private:
   friend class Var<T>;
   friend class Recording<T>;
+  friend class VjpAudit;
 
   // Memory for an entry, and for numbers behind it. It belongs to the tape when last_ is set to it,
   // once it has everything that it needs: when memory runs out before, the tape is as it was.
@@ -269,6 +276,9 @@ class Tape {
   static bool are_few(Index n) { return n * Index{sizeof(T)} < 64; }
   T* new_numbers(Index n) { return unwritten(arena_->allocate_array<T>(n), n); }
   T* new_gradient(Node<T>& node) {
+    if (rooms_ != nullptr) {
+      if (const auto room = rooms_->find(&node); room != rooms_->end()) return room->second;
+    }
     const Index n = node.shape.size();
     const bool has_room = node.vjp != nullptr && are_few(n);
     return has_room ? unwritten(node.numbers() + n, n) : new_numbers(n);
@@ -308,6 +318,7 @@ class Tape {
   }
   [[noreturn]] static void reject_not_innermost(const char* op);
   [[noreturn]] static void reject_foreign(const char* op);
+  [[noreturn]] static void reject_early_grad(const char* op);
 
   Arena* arena_;
   const void* outer_;  // the innermost tape before this one
@@ -316,6 +327,7 @@ class Tape {
   Node<T>* leaves_ = nullptr;
   TapeObserver<T>* observer_ = nullptr;
   FactoredGradients<T>* factored_ = nullptr;  // of the backward pass, if it may leave such
+  const std::map<const Node<T>*, T*>* rooms_ = nullptr;  // for gradients, while a vjp is audited
   bool recording_;
   bool backward_done_ = false;
 };
