@@ -10,7 +10,8 @@
 namespace tapegrad {
 
 /// Records a scalar function of parameters. It is called again and again and must be a pure
-/// function of them: same batch, same random numbers.
+/// function of them: same batch, same random numbers. The tape outlives the call: tensors that the
+/// function makes must too, or be handed to the tape as temporaries (std::move).
 template <Scalar T>
 using Cost = std::function<Var<T>(Tape<T>&)>;
 

@@ -6,12 +6,26 @@
 // Zero sizes are allowed everywhere.
 #pragma once
 
+#include <concepts>
 #include <span>
+#include <vector>
 
 #include "autograd/tape.h"
 #include "tensor/random.h"
 
 namespace tapegrad {
+
+/// One axis, counted from the front, or from the end with -1 for the last. Made of whole numbers
+/// alone: max(x, 0.5), which would be maximum's business, and sum(x, true) do not compile.
+class Axis {
+ public:
+  template <std::integral I>
+  requires(!std::same_as<I, bool>) constexpr Axis(I axis) : axis_(static_cast<int>(axis)) {}
+  constexpr operator int() const { return axis_; }
+
+ private:
+  int axis_;
+};
 
 // ---- arithmetic, elementwise; operands of different shapes broadcast by NumPy's rules ----
 
@@ -147,7 +161,7 @@ Var<T> sum(Var<T> x);
 /// y = sum over one axis (-1 is the last); the axis is removed, or kept with size 1 when `keepdim`.
 /// dx = dy repeated along the axis.
 template <Scalar T>
-Var<T> sum(Var<T> x, int axis, bool keepdim = false);
+Var<T> sum(Var<T> x, Axis axis, bool keepdim = false);
 
 /// y = mean of all elements, rank 0; NaN when there are none.  dx = dy / x.size() everywhere.
 template <Scalar T>
@@ -155,7 +169,7 @@ Var<T> mean(Var<T> x);
 
 /// y = mean over one axis, as sum(x, axis, keepdim) / x.shape()[axis].
 template <Scalar T>
-Var<T> mean(Var<T> x, int axis, bool keepdim = false);
+Var<T> mean(Var<T> x, Axis axis, bool keepdim = false);
 
 /// y = the largest of all elements, rank 0; NaN when there is one, -infinity when there is nothing.
 /// dx = dy at the largest (the first in row-major order, on ties), else 0.
@@ -165,7 +179,7 @@ Var<T> max(Var<T> x);
 /// y = the largest along one axis; the axis is removed, or kept with size 1 when `keepdim`.
 /// dx = dy at the largest (the first along the axis, on ties), else 0.
 template <Scalar T>
-Var<T> max(Var<T> x, int axis, bool keepdim = false);
+Var<T> max(Var<T> x, Axis axis, bool keepdim = false);
 
 /// y = mean (x - mean x)^2 of all elements, rank 0: the variance, divided by n; NaN when there is
 /// nothing.  dx = 2 dy (x - mean x) / n.
@@ -175,7 +189,7 @@ Var<T> var(Var<T> x);
 /// y = the variance (divided by n) along one axis, which is removed, or kept with size 1 when
 /// `keepdim`.
 template <Scalar T>
-Var<T> var(Var<T> x, int axis, bool keepdim = false);
+Var<T> var(Var<T> x, Axis axis, bool keepdim = false);
 
 /// y = ln sum e^x over all elements, computed from x - max x; -infinity when all elements are, and
 /// when there is nothing.  dx = dy e^(x - y), 0 where y = -infinity.
@@ -184,7 +198,7 @@ Var<T> logsumexp(Var<T> x);
 
 /// y = ln sum e^x along one axis, which is removed, or kept with size 1 when `keepdim`.
 template <Scalar T>
-Var<T> logsumexp(Var<T> x, int axis, bool keepdim = false);
+Var<T> logsumexp(Var<T> x, Axis axis, bool keepdim = false);
 
 // ---- shape ----
 
@@ -213,29 +227,37 @@ Var<T> permute(Var<T> x, std::initializer_list<int> axes) {
 
 /// y = x with the order along one axis reversed.  dx = dy reversed.
 template <Scalar T>
-Var<T> flip(Var<T> x, int axis);
+Var<T> flip(Var<T> x, Axis axis);
 
 /// y = the part of x at begin, ..., end - 1 along one axis, 0 <= begin <= end <= x.shape()[axis].
 /// dx = dy there, else 0.
 template <Scalar T>
-Var<T> slice(Var<T> x, int axis, Index begin, Index end);
+Var<T> slice(Var<T> x, Axis axis, Index begin, Index end);
 
 /// The parts one after the other along one axis; along all others their sizes must be equal. At
 /// least one part.  Each part receives its slice of dy.
 template <Scalar T>
-Var<T> concat(std::span<const Var<T>> parts, int axis);
+Var<T> concat(std::span<const Var<T>> parts, Axis axis);
 template <Scalar T>
-Var<T> concat(std::initializer_list<Var<T>> parts, int axis) {
+Var<T> concat(std::initializer_list<Var<T>> parts, Axis axis) {
   return concat(std::span<const Var<T>>(parts.begin(), parts.size()), axis);
+}
+template <Scalar T>
+Var<T> concat(const std::vector<Var<T>>& parts, Axis axis) {
+  return concat(std::span<const Var<T>>(parts), axis);
 }
 
 /// The parts, all of one shape, side by side along a new axis: `axis` counts the axes of the result
 /// (-1 is its last). At least one part.  Each part receives its slice of dy.
 template <Scalar T>
-Var<T> stack(std::span<const Var<T>> parts, int axis);
+Var<T> stack(std::span<const Var<T>> parts, Axis axis);
 template <Scalar T>
-Var<T> stack(std::initializer_list<Var<T>> parts, int axis) {
+Var<T> stack(std::initializer_list<Var<T>> parts, Axis axis) {
   return stack(std::span<const Var<T>>(parts.begin(), parts.size()), axis);
+}
+template <Scalar T>
+Var<T> stack(const std::vector<Var<T>>& parts, Axis axis) {
+  return stack(std::span<const Var<T>>(parts), axis);
 }
 
 /// y[i, ...] = x[indices[i], ...], x [n, ...] -> [indices.size(), ...]: with x [words, dimensions],

@@ -170,7 +170,7 @@ Var<T> permute(Var<T> x, std::span<const int> axes) {
 }
 
 template <Scalar T>
-Var<T> flip(Var<T> x, int axis) {
+Var<T> flip(Var<T> x, Axis axis) {
   const int at = x.shape().axis(axis, "flip");
   auto y = x.tape().record("flip", x.shape(), {x});
   kernels::flip<T>(x.value(), at, y.out());
@@ -178,7 +178,7 @@ Var<T> flip(Var<T> x, int axis) {
 }
 
 template <Scalar T>
-Var<T> slice(Var<T> x, int axis, Index begin, Index end) {
+Var<T> slice(Var<T> x, Axis axis, Index begin, Index end) {
   const int at = x.shape().axis(axis, "slice");
   require_slice(x.shape(), at, begin, end);
   auto y = x.tape().record("slice", x.shape().with(at, end - begin), {x});
@@ -194,7 +194,7 @@ Var<T> slice(Var<T> x, int axis, Index begin, Index end) {
 }
 
 template <Scalar T>
-Var<T> concat(std::span<const Var<T>> parts, int axis) {
+Var<T> concat(std::span<const Var<T>> parts, Axis axis) {
   require_parts("concat", parts);
   const int at = parts[0].shape().axis(axis, "concat");
   const Shape shape = require_concat(parts, at);
@@ -203,10 +203,11 @@ Var<T> concat(std::span<const Var<T>> parts, int axis) {
 }
 
 template <Scalar T>
-Var<T> stack(std::span<const Var<T>> parts, int axis) {
+Var<T> stack(std::span<const Var<T>> parts, Axis axis) {
   require_parts("stack", parts);
-  const Shape shape = require_stack(parts, axis);
-  return join("stack", parts, shape, split_axis(shape, axis), [](Var<T>) { return Index{1}; });
+  int at = axis;
+  const Shape shape = require_stack(parts, at);
+  return join("stack", parts, shape, split_axis(shape, at), [](Var<T>) { return Index{1}; });
 }
 
 template <Scalar T>
@@ -220,10 +221,10 @@ Var<T> gather_rows(Var<T> x, std::span<const std::int32_t> indices) {
 
 #define TAPEGRAD_LIST(T)                                 \
   template Var<T> permute(Var<T>, std::span<const int>); \
-  template Var<T> flip(Var<T>, int);                     \
-  template Var<T> slice(Var<T>, int, Index, Index);      \
-  template Var<T> concat(std::span<const Var<T>>, int);  \
-  template Var<T> stack(std::span<const Var<T>>, int);   \
+  template Var<T> flip(Var<T>, Axis);                    \
+  template Var<T> slice(Var<T>, Axis, Index, Index);     \
+  template Var<T> concat(std::span<const Var<T>>, Axis); \
+  template Var<T> stack(std::span<const Var<T>>, Axis);  \
   template Var<T> gather_rows(Var<T>, std::span<const std::int32_t>);
 TAPEGRAD_FOR_EACH_SCALAR(TAPEGRAD_LIST)
 

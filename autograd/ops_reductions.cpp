@@ -63,7 +63,7 @@ Var<T> sum(Var<T> x) {
 }
 
 template <Scalar T>
-Var<T> sum(Var<T> x, int axis, bool keepdim) {
+Var<T> sum(Var<T> x, Axis axis, bool keepdim) {
   const int at = x.shape().axis(axis, "sum");
   const Shape shape = reduced(x.shape(), at, keepdim);
   auto y = x.tape().record("sum", shape, {x});
@@ -80,7 +80,7 @@ Var<T> mean(Var<T> x) {
 }
 
 template <Scalar T>
-Var<T> mean(Var<T> x, int axis, bool keepdim) {
+Var<T> mean(Var<T> x, Axis axis, bool keepdim) {
   const int at = x.shape().axis(axis, "mean");
   const T n = number<T>(x.shape()[at]);
   const Shape shape = reduced(x.shape(), at, keepdim);
@@ -101,7 +101,7 @@ Var<T> max(Var<T> x) {
 }
 
 template <Scalar T>
-Var<T> max(Var<T> x, int axis, bool keepdim) {
+Var<T> max(Var<T> x, Axis axis, bool keepdim) {
   const int at = x.shape().axis(axis, "max");
   return max_along(x, kernels::split_axis(x.shape(), at), reduced(x.shape(), at, keepdim));
 }
@@ -112,7 +112,7 @@ Var<T> var(Var<T> x) {
 }
 
 template <Scalar T>
-Var<T> var(Var<T> x, int axis, bool keepdim) {
+Var<T> var(Var<T> x, Axis axis, bool keepdim) {
   const int at = x.shape().axis(axis, "var");
   return var_along(x, kernels::split_axis(x.shape(), at), reduced(x.shape(), at, keepdim));
 }
@@ -123,22 +123,22 @@ Var<T> logsumexp(Var<T> x) {
 }
 
 template <Scalar T>
-Var<T> logsumexp(Var<T> x, int axis, bool keepdim) {
+Var<T> logsumexp(Var<T> x, Axis axis, bool keepdim) {
   const int at = x.shape().axis(axis, "logsumexp");
   return logsumexp_along(x, kernels::split_axis(x.shape(), at), reduced(x.shape(), at, keepdim));
 }
 
-#define TAPEGRAD_LIST(T)                   \
-  template Var<T> sum(Var<T>);             \
-  template Var<T> sum(Var<T>, int, bool);  \
-  template Var<T> mean(Var<T>);            \
-  template Var<T> mean(Var<T>, int, bool); \
-  template Var<T> max(Var<T>);             \
-  template Var<T> max(Var<T>, int, bool);  \
-  template Var<T> var(Var<T>);             \
-  template Var<T> var(Var<T>, int, bool);  \
-  template Var<T> logsumexp(Var<T>);       \
-  template Var<T> logsumexp(Var<T>, int, bool);
+#define TAPEGRAD_LIST(T)                    \
+  template Var<T> sum(Var<T>);              \
+  template Var<T> sum(Var<T>, Axis, bool);  \
+  template Var<T> mean(Var<T>);             \
+  template Var<T> mean(Var<T>, Axis, bool); \
+  template Var<T> max(Var<T>);              \
+  template Var<T> max(Var<T>, Axis, bool);  \
+  template Var<T> var(Var<T>);              \
+  template Var<T> var(Var<T>, Axis, bool);  \
+  template Var<T> logsumexp(Var<T>);        \
+  template Var<T> logsumexp(Var<T>, Axis, bool);
 TAPEGRAD_FOR_EACH_SCALAR(TAPEGRAD_LIST)
 
 }  // namespace tapegrad

@@ -17,8 +17,11 @@ void require_match(const Safetensors& file, const std::string& name,
     const auto stored = file.tensors.find(p.name);
     const std::string shape = to_string(p.parameter->shape());
     if (stored == file.tensors.end()) {
+      std::vector<std::string_view> names;
+      for (const auto& entry : file.tensors) names.push_back(entry.first);
       throw FormatError(
-          fmt::format("{}: parameter `{}` {} is not in the file", name, p.name, shape));
+          fmt::format("{}: parameter `{}` {} is not in the file, which has: {}", name, p.name,
+                      shape, names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "))));
     }
     const std::string& type = stored->second.dtype;
     if (type != "F32" && type != "F64") {

@@ -145,8 +145,15 @@ void Tape<T>::require_backward_allowed(Var<T> loss) const {
                     node.op, to_string(node.shape)));
   }
   if (!node.needs_grad) {
+    bool frozen = false;
+    for (const Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf.next) {
+      frozen |= !leaf->needs_grad;
+    }
     throw GradError(fmt::format("backward: the loss ({}) depends on no parameter or variable{}",
-                                node.op, recording_ ? "" : ": NoGrad records no derivatives"));
+                                node.op,
+                                !recording_ ? ": NoGrad records no derivatives"
+                                : frozen    ? " that is not frozen"
+                                            : ""));
   }
   for (const Node<T>* leaf = leaves_; leaf != nullptr; leaf = leaf->leaf.next) {
     const Parameter<T>* parameter = leaf->leaf.parameter;

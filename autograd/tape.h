@@ -191,10 +191,12 @@ class Tape {
   Tape& operator=(const Tape&) = delete;
   static void* operator new(std::size_t) = delete;  // tapes are scopes
 
-  /// A value that takes no gradient. It is borrowed: the numbers must stay until the tape ends.
+  /// A value that takes no gradient. It is borrowed: the numbers must stay until the tape ends; of
+  /// a temporary the tape keeps a copy. constant(x.value()) of a value on this tape is what others
+  /// call detach.
   Var<T> constant(View<const T> value);
   Var<T> constant(const Tensor<T>& value) { return constant(value.view()); }
-  Var<T> constant(Tensor<T>&&) = delete;
+  Var<T> constant(Tensor<T>&& value) { return constant(kept(value)); }
 
   /// A single number that takes no gradient.
   Var<T> constant(T value);
@@ -202,7 +204,7 @@ class Tape {
   /// A value whose gradient is read with gradient() after backward. Borrowed, as a constant is.
   Var<T> variable(View<const T> value);
   Var<T> variable(const Tensor<T>& value) { return variable(value.view()); }
-  Var<T> variable(Tensor<T>&&) = delete;
+  Var<T> variable(Tensor<T>&& value) { return variable(kept(value)); }
 
   /// A parameter as a value. Used several times, it still has one gradient, the sum.
   Var<T> parameter(Parameter<T>& parameter);
@@ -266,6 +268,8 @@ class Tape {
   friend class Var<T>;
   friend class Recording<T>;
   friend class VjpAudit;
+
+  View<const T> kept(View<const T> value) { return {copy(value.span()).data(), value.shape()}; }
 
   // Memory for an entry, and for numbers behind it. It belongs to the tape when last_ is set to it,
   // once it has everything that it needs: when memory runs out before, the tape is as it was.

@@ -10,7 +10,7 @@ namespace tapegrad {
 // Lends the operands of one op other gradients than the tape's, for its scope.
 class VjpAudit {
  public:
-  VjpAudit(Tape<double>& tape, const Node<double>& node) : tape_(tape), node_(node) {
+  VjpAudit(Tape<double>& tape, const Node<double>& node) : tape_(tape), node_(&node) {
     for (int i = 0; i < node.operand_count; ++i) {
       Node<double>& operand = *node.operands()[i];
       if (operand.needs_grad) place_of(operand).nodes.push_back(&operand);
@@ -91,7 +91,7 @@ class VjpAudit {
       }
       if (place.parameter != nullptr) place.parameter->touched_ = touched;
     }
-    node_.vjp(node_);
+    node_->vjp(*node_);
     std::vector<Tensor<double>> gradients;
     for (Place& place : places_) {
       if (!touched) {
@@ -124,12 +124,12 @@ class VjpAudit {
 
   int operand_number(const Place& place) const {
     int i = 0;
-    while (node_.operands()[i] != place.nodes.front()) ++i;
+    while (node_->operands()[i] != place.nodes.front()) ++i;
     return i;
   }
 
   Tape<double>& tape_;
-  const Node<double>& node_;
+  const Node<double>* node_;
   std::vector<Place> places_;
   std::map<const Node<double>*, double*> rooms_;
 };

@@ -14,5 +14,7 @@ write_basic_package_version_file(tapegradConfigVersion.cmake COMPATIBILITY SameM
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tapegradConfig.cmake
               ${CMAKE_CURRENT_BINARY_DIR}/tapegradConfigVersion.cmake DESTINATION ${package})
 
+# Relative to the file itself, so that it is right wherever the library is installed.
+file(RELATIVE_PATH TAPEGRAD_PREFIX_FROM_PC /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix)
 configure_file(cmake/tapegrad.pc.in tapegrad.pc @ONLY)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/tapegrad.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

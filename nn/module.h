@@ -21,7 +21,8 @@ class Module {
   virtual Var<T> forward(Var<T> x) = 0;
 
   /// Adds every parameter, sub-module and generator that forward draws from under its name:
-  /// all.add("fc1", fc1).add("fc2", fc2).
+  /// all.add("fc1", fc1).add("fc2", fc2). What it leaves out is not trained, saved or switched to
+  /// evaluation; summary() says so of parameters.
   virtual void collect(ParameterList<T>& all) { static_cast<void>(all); }
 
   /// Switches between training (the start) and evaluation, where layers differ (BatchNorm,

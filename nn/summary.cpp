@@ -30,6 +30,14 @@ bool has_operand(const Node<T>& node, const Parameter<T>& parameter) {
   return false;
 }
 
+// Whether this is a parameter that the model uses, but does not list.
+template <Real T>
+bool is_left_out(const Node<T>& node, const ParameterList<T>& parameters) {
+  return node.op == std::string_view("parameter") &&
+         std::none_of(parameters.begin(), parameters.end(),
+                      [&](const auto& p) { return node.is(*p.parameter); });
+}
+
 template <Real T>
 void add_parameter(Line& line, const NamedParameter<T>& p) {
   line.parameters += fmt::format("{}{} {}", line.parameters.empty() ? "" : ", ", p.name,
@@ -85,6 +93,10 @@ std::string summary(Module<T>& model, const Shape& input) {
     Line line{p.parameter->role() == Role::statistic ? "statistic" : "unused", "", "", 0};
     add_parameter(line, p);
     lines.push_back(line);
+  }
+  for (const Node<T>* node : tape.nodes()) {
+    if (!is_left_out(*node, parameters)) continue;
+    lines.push_back({"left out", "", fmt::format("{}: not in collect", to_string(node->shape)), 0});
   }
   lines.push_back({"total", "", "", parameters.count()});
   return table(lines);

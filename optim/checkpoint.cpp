@@ -58,6 +58,7 @@ Rng generator_from(const Safetensors& state, const std::string& name) {
 }
 
 void make_folder(const fs::path& folder) {
+  if (folder.empty()) throw OptionError("checkpoints: no folder is given to keep them in");
   std::error_code error;
   fs::create_directories(folder, error);
   if (error) throw FileError(fmt::format("cannot create {}: {}", folder.string(), error.message()));

@@ -48,13 +48,21 @@ void descend_along(const Factors<T>& factors, const kernels::UpdateRule<T>& rule
 
 template <Real T>
 void require_new_gradient(const ParamGroups<T>& groups, const char* op) {
+  std::size_t count = 0;
   for (const auto& group : groups) {
+    count += group.parameters.size();
     for (const auto& p : group.parameters) {
       if (p.parameter->has_new_gradient()) return;
     }
   }
-  throw GradError(fmt::format(
-      "{}: no parameter has a new gradient; call tape.backward(loss) before each step", op));
+  if (count == 0) {
+    throw GradError(
+        fmt::format("{}: the optimizer has no parameters: does collect list them?", op));
+  }
+  throw GradError(
+      fmt::format("{}: no parameter has a new gradient; call tape.backward(loss) before each step, "
+                  "with the parameters that this optimizer has",
+                  op));
 }
 
 // Whatever happens, factors must not outlive minimize, for they are numbers on a tape, and

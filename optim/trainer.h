@@ -44,8 +44,8 @@ struct TrainerOptions {
   /// Optimizer::minimize.
   std::function<void(Index step, double loss)> on_step = {};
   std::function<void(const Measurement&)> on_measure = {};
-  /// Asked after each update: whether to save a checkpoint, if there are any, and leave run() by
-  /// throwing Interrupted.
+  /// Asked before the first update and after each: whether to save a checkpoint, if there are any,
+  /// and leave run() by throwing Interrupted.
   std::function<bool()> interrupted = {};
   bool progress = true;  // on a terminal
 };
@@ -54,7 +54,8 @@ struct TrainerOptions {
 template <Real T>
 class Trainer {
  public:
-  /// Records the loss of the next batch on the given tape.
+  /// Records the loss of the next batch on the given tape, which outlives the call: tensors that
+  /// the function makes must too, or be handed to the tape as temporaries (std::move).
   using Loss = std::function<Var<T>(Tape<T>&)>;
 
   Trainer(Optimizer<T>& optimizer, Loss loss, TrainerOptions options = {});

@@ -58,7 +58,7 @@ Op<T> binary(Var<T> (*f)(Var<T>, Var<T>)) {
 }
 
 template <Scalar T>
-Op<T> reduction(Var<T> (*all)(Var<T>), Var<T> (*along)(Var<T>, int, bool)) {
+Op<T> reduction(Var<T> (*all)(Var<T>), Var<T> (*along)(Var<T>, Axis, bool)) {
   return [all, along](In<T> in, const Case& c) {
     if (c.variant.at(0) == "all") return all(in[0]);
     return along(in[0], std::stoi(c.variant.at(0)), c.variant.at(1) == "keep");

@@ -91,7 +91,7 @@ inline std::vector<Example> powers() {
   return examples;
 }
 
-inline std::vector<Example> reducing(Unary all, Var<double> (*along)(Var<double>, int, bool)) {
+inline std::vector<Example> reducing(Unary all, Var<double> (*along)(Var<double>, Axis, bool)) {
   std::vector<Example> examples;
   for (const Shape& shape : any_shape) {
     if (shape.size() > 0) examples.push_back({{shape}, [all](In in) { return all(in[0]); }});

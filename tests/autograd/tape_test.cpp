@@ -195,6 +195,42 @@ TEST_CASE("tape: the gradient of a loss that is itself a variable is one") {
   CHECK(tape.gradient(x)[0] == 1);
 }
 
+TEST_CASE("tape: temporaries are kept until the tape ends") {
+  Tape<double> tape;
+  const Var<double> x = tape.variable(Tensor<double>({2}, {3, 5}));
+  const Var<double> k = tape.constant(Tensor<double>({2}, {7, 11}));
+  const Tensor<double> other({1000}, 1);  // where the temporaries were, if they are gone
+  tape.backward(sum(x * k));
+  CHECK(Tensor<double>(x.value()) == Tensor<double>({2}, {3, 5}));
+  CHECK(Tensor<double>(tape.gradient(x)) == Tensor<double>({2}, {7, 11}));
+}
+
+namespace {
+
+template <class A>
+concept IsAxis = requires(Var<double> x, A axis) {
+  max(x, axis);
+};
+
+}  // namespace
+
+TEST_CASE("tape: an axis is a whole number") {
+  STATIC_REQUIRE(IsAxis<int>);
+  STATIC_REQUIRE(IsAxis<Index>);
+  STATIC_REQUIRE_FALSE(IsAxis<double>);
+  STATIC_REQUIRE_FALSE(IsAxis<float>);
+  STATIC_REQUIRE_FALSE(IsAxis<bool>);
+}
+
+TEST_CASE("tape: parts in a vector are joined like those in braces") {
+  Tape<double> tape;
+  const Var<double> a = tape.constant(Tensor<double>({2}, {1, 2}));
+  const Var<double> b = tape.constant(Tensor<double>({2}, {3, 4}));
+  const std::vector<Var<double>> parts{a, b};
+  CHECK(Tensor<double>(concat(parts, 0).value()) == Tensor<double>({4}, {1, 2, 3, 4}));
+  CHECK(stack(parts, 0).shape() == Shape{2, 2});
+}
+
 TEST_CASE("tape: constants take no gradient and their branch is never computed") {
   const Tensor<double> a({2}, {1, 2});
   Tape<double> tape;

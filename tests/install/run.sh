@@ -16,8 +16,7 @@ cmake --build "$prefix/consumer" >/dev/null
 config=$(find "$prefix" -name tapegrad.pc)
 PKG_CONFIG_PATH=$(dirname "$config")
 export PKG_CONFIG_PATH
-# The prefix in the .pc file is the one the build was configured for; this install went elsewhere.
 # shellcheck disable=SC2046,SC2086
 "$compiler" -std=c++20 $flags "$here/main.cpp" -o "$prefix/by-pkg-config" \
-  $(pkg-config --define-variable=prefix="$prefix" --cflags --libs tapegrad)
+  $(pkg-config --cflags --libs tapegrad)
 "$prefix/by-pkg-config"

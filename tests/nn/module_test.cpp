@@ -254,6 +254,22 @@ TEST_CASE("summary: running statistics, and what is not used, have lines too") {
         "total                                                    32\n");
 }
 
+TEST_CASE("summary: a layer that collect leaves out is named") {
+  struct Forgetful final : nn::Module<double> {
+    explicit Forgetful(Rng& rng) : first(3, 4, rng), second(4, 2, rng) {}
+    Var<double> forward(Var<double> x) override { return second(first(x)); }
+    void collect(ParameterList<double>& all) override { all.add("first", first); }
+    nn::Linear<double> first, second;
+  };
+  Rng rng(1);
+  Forgetful net(rng);
+  const std::string text = nn::summary(net, {1, 3});
+  CHECK_THAT(text, Catch::Contains("left out") && Catch::Contains("[2, 4]: not in collect"));
+  nn::Sequential<double> whole;
+  whole.add<nn::Linear<double>>(3, 4, rng);
+  CHECK_THAT(nn::summary(whole, {1, 3}), !Catch::Contains("left out"));
+}
+
 TEST_CASE("module: the generators of a list that is about to go are the caller's") {
   Rng rng(1);
   nn::Sequential<double> net;

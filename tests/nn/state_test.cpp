@@ -79,7 +79,9 @@ TEST_CASE("state: parameters go into a file beside other things and come back") 
   CHECK(other.numbers() == net.numbers());
   file.tensors.erase("0.bias");
   CHECK_THROWS_MATCHES(nn::restore_parameters(file, "a file", other.layers.parameters()),
-                       FormatError, Message("a file: parameter `0.bias` [4] is not in the file"));
+                       FormatError,
+                       Message("a file: parameter `0.bias` [4] is not in the file, which has: "
+                               "0.weight, 2.bias, 2.weight"));
 }
 
 TEST_CASE("state: float and double load into each other") {
@@ -128,7 +130,8 @@ TEST_CASE("state: a file that does not match is refused and nothing changes") {
 
   Safetensors missing = file;
   missing.tensors.erase("2.bias");
-  refused(missing, "parameter `2.bias` [2] is not in the file");
+  refused(missing,
+          "parameter `2.bias` [2] is not in the file, which has: 0.bias, 0.weight, 2.weight");
 
   Safetensors left_over = file;
   left_over.add<double>("4.weight", Tensor<double>({5, 2}));

@@ -169,8 +169,9 @@ TEST_CASE("sgd: counts steps and states the rate of the next") {
 TEST_CASE("sgd: a step without a new gradient throws and changes nothing") {
   Problem problem;
   optim::Sgd<double> sgd(problem.groups, optim::Constant{0.1});
-  const auto text =
-      Message("step: no parameter has a new gradient; call tape.backward(loss) before each step");
+  const auto text = Message(
+      "step: no parameter has a new gradient; call tape.backward(loss) before each step, "
+      "with the parameters that this optimizer has");
   CHECK_THROWS_MATCHES(sgd.step(), GradError, text);
   problem.backward();
   sgd.step();
