@@ -43,6 +43,28 @@ struct Dual {
   friend constexpr bool operator<=(Dual a, Dual b) { return a.value <= b.value; }
   friend constexpr bool operator>=(Dual a, Dual b) { return a.value >= b.value; }
 
+  // Found where code for any scalar type says `using std::exp;` and calls exp(x). Unlike the ops'
+  // loops they know no special cases: where a slope is infinite a constant's tangent is NaN.
+  friend Dual exp(Dual x) {
+    const double y = ::exp(x.value);
+    return {y, x.tangent * y};
+  }
+  friend Dual log(Dual x) { return {::log(x.value), x.tangent / x.value}; }
+  friend Dual sqrt(Dual x) {
+    const double y = ::sqrt(x.value);
+    return {y, x.tangent / (2 * y)};
+  }
+  friend Dual pow(Dual x, double k) {
+    return {::pow(x.value, k), k == 0 ? 0 : x.tangent * k * ::pow(x.value, k - 1)};
+  }
+  friend Dual sin(Dual x) { return {::sin(x.value), x.tangent * ::cos(x.value)}; }
+  friend Dual cos(Dual x) { return {::cos(x.value), -x.tangent * ::sin(x.value)}; }
+  friend Dual tanh(Dual x) {
+    const double y = ::tanh(x.value);
+    return {y, x.tangent * (1 - y * y)};
+  }
+  friend Dual abs(Dual x) { return x.value < 0 ? -x : x; }
+
   double value = 0;
   double tangent = 0;
 };

@@ -61,7 +61,7 @@ TEST_CASE("vjp audit: the tape, its gradients and what was touched stay as they 
   const Tensor<double> numbers({2}, {7, 11});
   const Var<double> x = tape.variable(numbers);
   const Var<double> inner = square(a);
-  const Var<double> loss = sum(mul(inner, inner) * b + triple(x, Habit::always_adds) * a * b);
+  const Var<double> loss = sum(mul(inner, inner) * b + triple(x, Habit::always_writes) * a * b);
   tape.backward(loss);
   const auto all = [&] {
     std::vector<Tensor<double>> gradients;
