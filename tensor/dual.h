@@ -43,19 +43,19 @@ struct Dual {
   friend constexpr bool operator<=(Dual a, Dual b) { return a.value <= b.value; }
   friend constexpr bool operator>=(Dual a, Dual b) { return a.value >= b.value; }
 
-  // Found where code for any scalar type says `using std::exp;` and calls exp(x). Unlike the ops'
-  // loops they know no special cases: where a slope is infinite a constant's tangent is NaN.
+  // Found where code for any scalar type says `using std::exp;` and calls exp(x). A constant, whose
+  // tangent is 0, stays one where the slope is infinite, as at log 0.
   friend Dual exp(Dual x) {
     const double y = ::exp(x.value);
-    return {y, x.tangent * y};
+    return {y, along(x, y)};
   }
-  friend Dual log(Dual x) { return {::log(x.value), x.tangent / x.value}; }
+  friend Dual log(Dual x) { return {::log(x.value), x.tangent == 0 ? 0 : x.tangent / x.value}; }
   friend Dual sqrt(Dual x) {
     const double y = ::sqrt(x.value);
-    return {y, x.tangent / (2 * y)};
+    return {y, x.tangent == 0 ? 0 : x.tangent / (2 * y)};
   }
   friend Dual pow(Dual x, double k) {
-    return {::pow(x.value, k), k == 0 ? 0 : x.tangent * k * ::pow(x.value, k - 1)};
+    return {::pow(x.value, k), k == 0 ? 0 : along(x, k * ::pow(x.value, k - 1))};
   }
   friend Dual sin(Dual x) { return {::sin(x.value), x.tangent * ::cos(x.value)}; }
   friend Dual cos(Dual x) { return {::cos(x.value), -x.tangent * ::sin(x.value)}; }
@@ -67,6 +67,9 @@ struct Dual {
 
   double value = 0;
   double tangent = 0;
+
+ private:
+  static double along(Dual x, double slope) { return x.tangent == 0 ? 0 : x.tangent * slope; }
 };
 
 }  // namespace tapegrad

@@ -39,22 +39,10 @@ inline float logarithm(float x) { return ::logf(x); }
 inline double logarithm(double x) { return ::log(x); }
 inline float hyperbolic_tangent(float x) { return ::tanhf(x); }
 inline double hyperbolic_tangent(double x) { return ::tanh(x); }
-// Tangents of constants, which are 0, stay 0 where a slope is infinite, as at log 0.
-inline double times(double tangent, double slope) { return tangent == 0 ? 0 : tangent * slope; }
-inline double over(double tangent, double x) { return tangent == 0 ? 0 : tangent / x; }
-inline Dual exponential(Dual x) {
-  const double y = ::exp(x.value);
-  return {y, times(x.tangent, y)};
-}
-inline Dual logarithm(Dual x) { return {::log(x.value), over(x.tangent, x.value)}; }
-inline Dual hyperbolic_tangent(Dual x) {
-  const double y = ::tanh(x.value);
-  return {y, x.tangent * (1 - y * y)};
-}
-inline Dual square_root(Dual x) {
-  const double y = ::sqrt(x.value);
-  return {y, over(x.tangent, 2 * y)};
-}
+inline Dual exponential(Dual x) { return exp(x); }
+inline Dual logarithm(Dual x) { return log(x); }
+inline Dual hyperbolic_tangent(Dual x) { return tanh(x); }
+inline Dual square_root(Dual x) { return sqrt(x); }
 inline float square_root(float x) { return ::sqrtf(x); }
 inline double square_root(double x) { return ::sqrt(x); }
 
@@ -62,11 +50,11 @@ inline double square_root(double x) { return ::sqrt(x); }
 
 inline float sine(float x) { return ::sinf(x); }
 inline double sine(double x) { return ::sin(x); }
-inline Dual sine(Dual x) { return {::sin(x.value), x.tangent * ::cos(x.value)}; }
+inline Dual sine(Dual x) { return sin(x); }
 
 inline float cosine(float x) { return ::cosf(x); }
 inline double cosine(double x) { return ::cos(x); }
-inline Dual cosine(Dual x) { return {::cos(x.value), -x.tangent * ::sin(x.value)}; }
+inline Dual cosine(Dual x) { return cos(x); }
 
 // 1 / (1 + e^-x). The quotient rule would give the Dual inf / inf where e^-x overflows.
 template <class T>
@@ -109,7 +97,8 @@ inline Dual power(Dual a, Dual b) {
   const bool flat_in_b = b.tangent == 0 || (a.value == 0 && y <= 1);
   const double by_a = b.value == 0 ? 0 : b.value * ::pow(a.value, b.value - 1);
   const double by_b = flat_in_b ? 0 : y * ::log(a.value);
-  return {y, times(a.tangent, by_a) + b.tangent * by_b};
+  const double along_a = a.tangent == 0 ? 0 : a.tangent * by_a;
+  return {y, along_a + b.tangent * by_b};
 }
 
 // The larger number, NaN when either is; at a tie the mean of the two tangents.
